@@ -1,0 +1,5 @@
+"""`python -m egregora`."""
+
+from egregora.cli import run
+
+run()

@@ -1,0 +1,96 @@
+"""The command line. Commands parse, call one function, and render; errors become text and an exit code here, only here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from egregora import __version__
+from egregora.cli import cache, check, runs, write
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="egregora",
+    help="Turns a group chat's export into a blog with everyone's name protected, and explains every sentence of it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"egregora {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+write.register(app)
+app.add_typer(runs.app, name="runs")
+app.add_typer(cache.app, name="cache")
+check.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0: done; 1: something the user can act on; 2: the words of the command are off; 130: interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or os.environ.get("EGREGORA_DEBUG") == "1"
+    # `--debug` counts wherever it stands, as people append it to the command that just failed.
+    given = [word for word in given if word != "--debug"]
+    _end_cleanly_on_sigterm()
+    from egregora.errors import EgregoraError
+
+    try:
+        app(args=write.with_force_value(given), prog_name="egregora")
+    except SystemExit as end:
+        code = end.code
+        return code if isinstance(code, int) else int(bool(code))
+    except EgregoraError as error:
+        if debug:
+            raise
+        from egregora.cli.render import print_error
+
+        print_error(error)
+        return 1
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        typer.echo("\negregora: interrupted; what is done is kept, the same command goes on from there", err=True)
+        return 130
+    except BrokenPipeError:
+        # `egregora runs tail | head`: nobody reads on, which is no error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def _end_cleanly_on_sigterm() -> None:
+    def end(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())

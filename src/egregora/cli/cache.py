@@ -1,0 +1,6 @@
+import typer
+app = typer.Typer()
+@app.command()
+def ls(): ...
+@app.command()
+def gc(): ...

@@ -1,0 +1,88 @@
+"""Which site a command is about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from egregora.errors import StorageError
+
+if TYPE_CHECKING:
+    from egregora.database.storage import StorageManager
+
+__all__ = ["SiteOption", "find_site", "open_site", "site_for_writing"]
+
+SiteOption = Annotated[
+    Path | None,
+    typer.Option("--site", metavar="DIR", help="The site's folder. Else EGREGORA_SITE, or the nearest one upwards."),
+]
+
+RECORDS = ".egregora"
+"""The folder inside a site that holds its records; what makes a folder a site."""
+
+
+def find_site(given: Path | None) -> Path:
+    """The site's folder: as given, else from EGREGORA_SITE, else the nearest one upwards from here.
+
+    Raises:
+        StorageError: there is no site.
+    """
+    named = _named(given)
+    if named is None:
+        return _nearest()
+    if not (named / RECORDS).is_dir():
+        raise StorageError(
+            f"{_shown(named)} is no site: it has no {RECORDS} folder",
+            hint=f"check the path; to make a site there: egregora init {_shown(named)}",
+        )
+    return named
+
+
+def site_for_writing(given: Path | None) -> Path:
+    """The site's folder, which, when it is named, need not be there yet.
+
+    Raises:
+        StorageError: none is named and there is none upwards from here, or what is named is a file.
+    """
+    named = _named(given)
+    if named is None:
+        return _nearest()
+    if named.exists() and not named.is_dir():
+        raise StorageError(f"{_shown(named)} is a file, not a site's folder", hint="give a folder with --site DIR")
+    return named
+
+
+def open_site(given: Path | None) -> StorageManager:
+    """The records of the site, for commands that ask.
+
+    Raises:
+        StorageError: there is no site.
+    """
+    folder = find_site(given)
+    from egregora.database.storage import StorageManager
+
+    return StorageManager(folder / RECORDS / "egregora.duckdb")
+
+
+def _named(given: Path | None) -> Path | None:
+    if given is not None:
+        return given
+    named = os.environ.get("EGREGORA_SITE", "")
+    return Path(named).expanduser() if named else None
+
+
+def _nearest() -> Path:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / RECORDS).is_dir():
+            return folder
+    raise StorageError(
+        "no site here", hint="run this inside a site's folder, or give --site DIR; to make one: egregora init DIR"
+    )
+
+
+def _shown(path: Path) -> str:
+    return str(path) if str(path) != "." else "this folder"

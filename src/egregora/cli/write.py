@@ -1,0 +1,269 @@
+"""The commands that make a site: `init`, `write`, `demo`, `serve`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from egregora.cli.site import SiteOption, find_site, site_for_writing
+
+if TYPE_CHECKING:
+    from egregora.database.storage import StorageManager
+    from egregora.stages.chain import Outcome
+
+__all__ = ["register", "with_force_value"]
+
+STAGE_NAMES = ("parse", "privacy", "enrich", "write", "rank", "publish")
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the program."""
+    app.command(
+        epilog="Example: egregora write 'WhatsApp Chat with Friends.zip' --site my-blog --timezone Europe/Lisbon"
+    )(write)
+    app.command(epilog="Example: egregora init my-blog")(init)
+    app.command(epilog="Example: egregora demo /tmp/demo")(demo)
+    app.command(epilog="Example: egregora serve --site my-blog")(serve)
+
+
+def with_force_value(arguments: list[str]) -> list[str]:
+    """Give a bare `--force` the value `all`, so that it may stand with or without a stage."""
+    given = []
+    for index, word in enumerate(arguments):
+        following = arguments[index + 1] if index + 1 < len(arguments) else ""
+        if word == "--force" and following not in (*STAGE_NAMES, "all"):
+            word = "--force=all"
+        given.append(word)
+    return given
+
+
+def _stage(value: str | None) -> str | None:
+    if value is not None and value not in (*STAGE_NAMES, "all", ""):
+        raise typer.BadParameter(f"'{value}' is no stage; the stages are {', '.join(STAGE_NAMES)}")
+    return value
+
+
+def _stages(incomplete: str) -> list[str]:
+    return [name for name in STAGE_NAMES if name.startswith(incomplete)]
+
+
+def write(
+    exports: Annotated[
+        list[Path],
+        typer.Argument(metavar="EXPORT...", help="Exports of one chat: the zip as it is, a text file or a folder."),
+    ],
+    site: SiteOption = None,
+    from_date: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First day to write about, e.g. 2024-03-01.")
+    ] = None,
+    to_date: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last day to write about, itself included.")
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Timezone of the phone that made the export, e.g. America/Sao_Paulo."),
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="What goes into one post: days (1d, 7d) or messages (100m).")
+    ] = None,
+    date_order: Annotated[
+        str | None, typer.Option(metavar="ORDER", help="Order of day, month and year: auto, dmy, mdy or ymd.")
+    ] = None,
+    up_to: Annotated[
+        str,
+        typer.Option("--up-to", metavar="STAGE", callback=_stage, autocompletion=_stages, help="Stop after this stage."),
+    ] = STAGE_NAMES[-1],
+    force: Annotated[
+        str,
+        typer.Option(
+            metavar="[STAGE]",
+            callback=_stage,
+            autocompletion=_stages,
+            help="Run this stage (without a name: all) even if nothing changed.",
+        ),
+    ] = "",
+) -> None:
+    """Turn exports into a blog, or bring it up to date.
+
+    Each stage is a tracked run: unchanged work is taken from its checkpoint. Look at it, also meanwhile, with
+    `egregora runs tail`.
+    """
+    folder = site_for_writing(site)
+    overrides = {
+        "parse": {"timezone": timezone, "date_order": date_order},
+        "write": {"window": window, "from_date": from_date, "to_date": to_date},
+    }
+    _write(exports, folder, _given(overrides), up_to, force)
+
+
+def _given(overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in overrides.items()
+    }
+
+
+def _write(
+    exports: list[Path], folder: Path, overrides: dict[str, dict[str, Any]], up_to: str, force: str
+) -> tuple[StorageManager, Outcome]:
+    from egregora.config import load_config
+    from egregora.database.storage import StorageManager
+    from egregora.stages.chain import check_exports, write_site
+
+    # What can be wrong with the words of the command is told before anything is made.
+    config = load_config(folder / "egregora.toml", overrides=overrides)
+    check_exports(exports)
+    storage = StorageManager(folder / ".egregora" / "egregora.duckdb", config.site.tenant)
+    storage.create()
+    config = load_config(folder / "egregora.toml", overrides=overrides, site_key=storage.site_key())
+
+    began = time.perf_counter()
+    with _progress(storage):
+        outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force)
+    _report(outcome, storage, time.perf_counter() - began)
+    return storage, outcome
+
+
+def _report(outcome: Outcome, storage: StorageManager, seconds: float) -> None:
+    """What came of it, in as many lines as there are things to say."""
+    rows = outcome.rows
+    said = [f"{rows[name]:,} {unit}" for name, unit in (("enrich", "messages"), ("rank", "posts")) if name in rows]
+    if not said:
+        said = [f"{count:,} rows from {name}" for name, count in list(rows.items())[-1:]]
+    typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
+    if rows.get("write") == 0:
+        typer.echo("No window had enough in it for a post; see `egregora runs show last`, or set a larger --window.")
+    if outcome.index is not None:
+        changed = f"{outcome.written:,} files written, {outcome.removed:,} removed"
+        typer.echo(changed if outcome.written or outcome.removed else "The site is as it was.")
+        typer.echo(f"Site: {_shown(outcome.index)}")
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be typed."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+@contextmanager
+def _progress(storage: StorageManager) -> Iterator[None]:
+    """Show stages, what they count and the time left, on a terminal; nothing otherwise."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    bar = Progress(
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description:<8}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[count]:>22}", markup=False),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    tasks: dict[str, Any] = {}
+
+    def listen(run: Any, event: dict[str, Any]) -> None:
+        if run.parent is not None or event.get("e") != "run":
+            return
+        if run.run_id not in tasks:
+            tasks[run.run_id] = bar.add_task(run.stage, total=None, count="")
+        task = tasks[run.run_id]
+        if "progress_done" in event:
+            done, total, unit = event["progress_done"], event.get("progress_total"), event["progress_unit"]
+            of = f"/{total:,}" if total else ""
+            bar.update(task, completed=done, total=total, count=f"{done:,}{of} {unit}")
+        if event.get("status") == "completed":
+            hit = event.get("source") == "checkpoint"
+            made = event.get("rows_out")
+            bar.update(task, completed=1, total=1, count="unchanged" if hit else f"{made:,} rows")
+        elif event.get("status") == "failed":
+            bar.update(task, count="failed")
+            bar.stop_task(task)
+
+    with bar:
+        storage.listener = listen
+        try:
+            yield
+        finally:
+            storage.listener = None
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make, or an empty one.")],
+) -> None:
+    """Make a site: its settings with every field explained, and its secret key."""
+    from egregora.config import default_toml
+    from egregora.database.storage import StorageManager
+    from egregora.errors import ConfigError, StorageError
+
+    settings = directory / "egregora.toml"
+    if settings.exists():
+        raise ConfigError(f"there is a site in {_shown(directory)} already", hint=f"change {_shown(settings)} instead")
+    storage = StorageManager(directory / ".egregora" / "egregora.duckdb")
+    storage.create()
+    storage.site_key()
+    try:
+        settings.write_text(default_toml(), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{_shown(settings)} can't be written ({error.strerror})", hint="choose another folder") from None
+    typer.echo(f"Made a site in {_shown(directory)}. Its settings: {_shown(settings)}")
+    typer.echo("Keep .egregora/key safe and to yourself: it is what ties aliases to people.")
+    typer.echo(f"Next: egregora write EXPORT.zip --site {_shown(directory)}")
+
+
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder for the example site.")] = Path("demo-site"),
+) -> None:
+    """Make a site from the bundled example export, and show the runs that made it."""
+    from egregora import demo as example
+    from egregora.cli import runs
+    from egregora.database.storage import StorageManager
+    from egregora.errors import StorageError
+
+    settings = directory / "egregora.toml"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not settings.exists():
+            settings.write_text(example.settings(), encoding="utf-8")
+        export = directory / example.EXPORT_NAME
+        if not export.exists():
+            shutil.copyfile(example.EXPORT, export)
+    except OSError as error:
+        raise StorageError(f"{_shown(directory)} can't be written ({error.strerror})", hint="choose another folder") from None
+    storage, outcome = _write([export], directory, {}, STAGE_NAMES[-1], "")
+    storage.close()
+    typer.echo("\nWhat `egregora runs tail` says:\n")
+    runs.tail(site=directory)
+    typer.echo(f"\nThe site's index page: {(outcome.index or directory).absolute()}")
+
+
+def serve(
+    site: SiteOption = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 picks a free one.")] = 8000,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the site in the browser.")] = False,
+) -> None:
+    """Show the site in a browser, from this machine only, until Ctrl-C."""
+    from egregora.site.serve import serve as serve_folder
+
+    pages = find_site(site) / "site"
+
+    def started(address: str) -> None:
+        typer.echo(f"Serving {_shown(pages)} at {address} (Ctrl-C ends it)")
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve_folder(pages, port, started=started)

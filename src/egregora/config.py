@@ -1,0 +1,209 @@
+"""The configuration of a site: one model of `egregora.toml`, every field documented and read by some code."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError
+
+from egregora.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "EnrichConfig",
+    "ParseConfig",
+    "PrivacyConfig",
+    "PublishConfig",
+    "RankConfig",
+    "SiteConfig",
+    "WriteConfig",
+    "default_toml",
+    "load_config",
+]
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`; did you mean 'x'?` for the known word that is most like `word`, else nothing."""
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"unknown timezone '{name}'{nearest(name, sorted(available_timezones()))}") from None
+    return name
+
+
+def _window(text: str) -> str:
+    if len(text) < 2 or text[-1] not in "dm" or not text[:-1].isdecimal() or not 0 < int(text[:-1]) < 1_000_000:
+        raise ValueError(f"'{text}' is no window: a number of days such as 7d, or of messages such as 100m")
+    return f"{int(text[:-1])}{text[-1]}"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SiteConfig(_Section):
+    """What the site is."""
+
+    title: str = "The group's blog"
+    """Title of the site. It is published as it stands: don't put the group's real name here unless you want it read."""
+    description: str = ""
+    """One sentence under the title."""
+    language: str = "en"
+    """Language of the site's own words (ISO 639-1): `en` or `pt`."""
+    base_url: str = ""
+    """Where the site will be published, e.g. `https://example.org/blog/`; the feed's links need it. Empty: relative links."""
+    tenant: str = "default"
+    """Name of this site in `tenant_id`, for catalogs that are brought together."""
+
+
+class ParseConfig(_Section):
+    """How exports are read."""
+
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    """Timezone in which the exporting phone showed its times, e.g. `America/Sao_Paulo`."""
+    source: str = "auto"
+    """Which source reads the export: `auto` (told by its content), or a name that `egregora sources` lists."""
+    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
+    """Order of day, month and year: `auto` (told by the whole file), `dmy`, `mdy` or `ymd`."""
+
+
+class PrivacyConfig(_Section):
+    """How names are protected."""
+
+    also_redact: tuple[SecretStr, ...] = ()
+    """Further names or words to take out of every message, e.g. people who are talked of but don't write."""
+    default_region: str = "US"
+    """Country (ISO 3166) in which a phone number without country code is read, e.g. `BR`."""
+
+
+class EnrichConfig(_Section):
+    """What is found out about messages."""
+
+    thumbnail_pixels: int = Field(default=480, ge=64, le=2048)
+    """Longer side of a picture's thumbnail, in pixels."""
+    reply_minutes: int = Field(default=60, ge=1, le=1440)
+    """How long after a message another one may still count as its answer, in minutes."""
+
+
+class WriteConfig(_Section):
+    """How posts are written."""
+
+    window: Annotated[str, AfterValidator(_window)] = "7d"
+    """What goes into one post: days (`1d`, `7d`; weeks begin on Monday) or messages (`100m`)."""
+    from_date: date | None = None
+    """First day to write about."""
+    to_date: date | None = None
+    """Last day to write about, itself included."""
+    min_messages: int = Field(default=8, ge=1)
+    """Windows with fewer messages of substance than this give no post."""
+    max_quotes: int = Field(default=24, ge=1, le=200)
+    """At most this many messages are quoted in a post."""
+
+
+class RankConfig(_Section):
+    """How posts are compared."""
+
+    comparisons: int = Field(default=8, ge=1, le=64)
+    """With how many others each post is compared."""
+
+
+class PublishConfig(_Section):
+    """What the site shows."""
+
+    media: bool = False
+    """Whether pictures appear on the site (without their metadata). Faces are not protected by pseudonyms."""
+    best_of: int = Field(default=10, ge=0, le=100)
+    """How many posts the best-of page lists."""
+
+
+class Config(_Section):
+    """A site's configuration, as in `egregora.toml`."""
+
+    site: SiteConfig = SiteConfig()
+    parse: ParseConfig = ParseConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
+    enrich: EnrichConfig = EnrichConfig()
+    write: WriteConfig = WriteConfig()
+    rank: RankConfig = RankConfig()
+    publish: PublishConfig = PublishConfig()
+    site_key: SecretBytes = Field(default=SecretBytes(b""), exclude=True, repr=False)
+    """The site's secret key. Never in `egregora.toml`: it lies in `.egregora/key`."""
+
+
+def load_config(path: Path, *, overrides: dict[str, dict[str, Any]] | None = None, site_key: bytes = b"") -> Config:
+    """Read `egregora.toml`, laying `overrides` (section → field → value) over it.
+
+    Raises:
+        ConfigError: the file isn't TOML, a key is unknown (the nearest known one is named) or a value can't be used.
+    """
+    data: dict[str, Any] = {}
+    if path.exists():
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path.name} is not valid TOML: {error}", hint=f"correct {path.name}") from None
+        except OSError as error:
+            raise ConfigError(f"{path.name} can't be read: {error.strerror}", hint="check its permissions") from None
+    if "site_key" in data:
+        raise ConfigError("unknown key 'site_key' in egregora.toml", hint="the key lies in .egregora/key; remove the line")
+    for section, values in (overrides or {}).items():
+        table = data.setdefault(section, {})
+        if isinstance(table, dict):
+            table.update(values)
+    try:
+        return Config(**data, site_key=SecretBytes(site_key))
+    except ValidationError as error:
+        raise _explained(error, path.name) from None
+
+
+def _explained(error: ValidationError, name: str) -> ConfigError:
+    """The first thing wrong with a configuration, in one line."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = [str(part) for part in first["loc"]]
+    dotted = ".".join(where)
+    if first["type"] == "extra_forbidden":
+        model: Any = Config
+        for part in where[:-1]:
+            model = model.model_fields[part].annotation
+        known = [field for field in model.model_fields if field != "site_key"]
+        return ConfigError(
+            f"unknown key '{dotted}' in {name}{nearest(where[-1], known)}",
+            hint=f"known keys there: {', '.join(known)}",
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{dotted}: {message}", hint=f"correct it in {name} or on the command line")
+
+
+def default_toml() -> str:
+    """`egregora.toml` with every setting explained and commented out, as `egregora init` writes it."""
+    lines = ["# Settings of this site. Each line that begins with '#' and a name shows a default; take the '#' away to change it."]
+    for section, info in Config.model_fields.items():
+        model: Any = info.annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        lines += ["", f"# {(model.__doc__ or '').strip()}", f"[{section}]"]
+        for name, setting in model.model_fields.items():
+            lines += [f"# {line}" for line in textwrap.wrap(setting.description or "", 100)]
+            lines.append(f"#{name} = {_toml(setting.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "2024-01-31"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,388 @@
+"""Which runs there are: the newest, what changed since, and everything about one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from egregora.database.journal import host_id, owner_host
+from egregora.database.runs_schema import RUNS
+from egregora.errors import RunLookupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+    from egregora.database.storage import StorageManager
+
+__all__ = [
+    "Children",
+    "Details",
+    "Recent",
+    "Summary",
+    "changed_runs",
+    "describe_run",
+    "is_elsewhere",
+    "known_stages",
+    "matching_ids",
+    "recent_runs",
+]
+
+# Values stand in the SQL as literals, never as parameters: binding one makes DuckDB import pandas where that is installed,
+# which takes twice as long as all of `runs tail`.
+
+Row = dict[str, Any]
+"""A row of `runs` by column name: times are naive and UTC, ids are text."""
+
+PREFIX = 8
+"""Hex digits of a run id that are shown, unless more are needed to tell it from others."""
+LOG_LINES = 10
+"""How many of a run's last log lines are given."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many runs there are, of those that a list is about, and how many children besides."""
+
+    runs: int
+    completed: int
+    failed: int
+    running: int
+    from_checkpoints: int
+    children: int
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The newest runs.
+
+    Attributes:
+        rows: Newest first.
+        prefixes: For each of their ids the shortest beginning, of eight digits or more, that no other run's id has.
+        summary: All runs in figures.
+    """
+
+    rows: list[Row]
+    prefixes: dict[str, str]
+    summary: Summary
+
+
+def recent_runs(storage: StorageManager, *, limit: int, children: bool = False) -> Recent:
+    """The newest runs, children of runs only if asked for.
+
+    Raises:
+        StorageError: the site's records can't be read.
+    """
+    wanted = "" if children else "WHERE parent_run_id IS NULL "
+    with storage.reading() as con:
+        rows = _rows(con, f"FROM runs {wanted}ORDER BY started_at DESC LIMIT {limit}")
+        return Recent(rows, _prefixes(con, rows), _summary(con, children))
+
+
+def changed_runs(
+    storage: StorageManager, seen: Mapping[str, Row], *, children: bool = False
+) -> tuple[list[Row], dict[str, str]]:
+    """Runs that are not among those seen, or have another status by now; oldest first, with their prefixes.
+
+    Looks back to the oldest run that was seen running, and a minute further than the newest seen, since processes don't
+    write at the same moment.
+
+    Raises:
+        StorageError: the site's records can't be read.
+    """
+    since = max((row["started_at"] for row in seen.values()), default=_BEGINNING) - timedelta(minutes=1)
+    since = min([since, *(row["started_at"] for row in seen.values() if row["status"] == "running")])
+    first = min((row["started_at"] for row in seen.values()), default=_BEGINNING)
+    wanted = "" if children else "AND parent_run_id IS NULL "
+    with storage.reading() as con:
+        found = _rows(con, f"FROM runs WHERE started_at >= {literal(since)} {wanted}ORDER BY started_at")
+        rows = [
+            row
+            for row in found
+            if (seen[row["run_id"]]["status"] != row["status"] if row["run_id"] in seen else row["started_at"] >= first)
+        ]
+        return rows, _prefixes(con, rows)
+
+
+_BEGINNING = datetime(1971, 1, 1)  # noqa: DTZ001 - stored times have no zone
+
+
+def literal(value: object) -> str:
+    """A value as a literal of DuckDB's SQL."""
+    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    """Rows of `runs`, whole, of a query that begins at its FROM."""
+    found = con.execute(f"SELECT {', '.join(RUNS.names)} {sql}").fetchall()
+    ids = [RUNS.names.index(column.name) for column in RUNS.columns if column.type == "UUID"]
+    rows = []
+    for values in found:
+        row = list(values)
+        for index in ids:
+            row[index] = None if row[index] is None else str(row[index])
+        rows.append(dict(zip(RUNS.names, row, strict=True)))
+    return rows
+
+
+def _summary(con: duckdb.DuckDBPyConnection, children: bool) -> Summary:
+    groups = con.execute(
+        "SELECT status, source = 'checkpoint', parent_run_id IS NOT NULL, count(*) FROM runs GROUP BY ALL"
+    ).fetchall()
+    listed = [group for group in groups if children or not group[2]]
+
+    def number(status: str) -> int:
+        return sum(group[3] for group in listed if group[0] == status)
+
+    return Summary(
+        runs=sum(group[3] for group in listed),
+        completed=number("completed"),
+        failed=number("failed"),
+        running=number("running"),
+        from_checkpoints=sum(group[3] for group in listed if group[1] and group[0] == "completed"),
+        children=sum(group[3] for group in groups if group[2]),
+    )
+
+
+def _prefixes(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, str]:
+    """For each row's id the beginning that tells it from every other run's."""
+    if not rows:
+        return {}
+    # Comparing ids as they are stored is twice as fast as comparing them as text.
+    alike = " OR ".join(sorted({_begins(row["run_id"][:PREFIX]) for row in rows}))
+    ids = _ids(con, f"FROM runs SELECT run_id WHERE {alike}")
+    by_start: dict[str, list[str]] = {}
+    for run_id in ids:
+        by_start.setdefault(run_id[:PREFIX], []).append(run_id)
+    return {row["run_id"]: _shortest(row["run_id"], by_start[row["run_id"][:PREFIX]]) for row in rows}
+
+
+def _shortest(run_id: str, alike: list[str]) -> str:
+    length = PREFIX
+    while length < len(run_id) and sum(other.startswith(run_id[:length]) for other in alike) > 1:
+        length += 1
+    return run_id[:length]
+
+
+def _begins(digits: str) -> str:
+    """The condition that a run id begins with these hex digits, for all that is stored."""
+    return f"(run_id >= '{_padded(digits, '0')}'::UUID AND run_id <= '{_padded(digits, 'f')}'::UUID)"
+
+
+def _padded(digits: str, fill: str) -> str:
+    """The first or last UUID that begins with these hex digits."""
+    full = digits.ljust(32, fill)
+    return "-".join((full[:8], full[8:12], full[12:16], full[16:20], full[20:]))
+
+
+def is_elsewhere(row: Row) -> bool:
+    """Whether a run is at work on another machine, so that whether it still lives can't be told from here."""
+    return bool(row["status"] == "running" and row["owner"] and owner_host(row["owner"]) != host_id())
+
+
+# -- one run ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Children:
+    """A run's children in figures, and those of them that failed or still run, oldest first, ten at most."""
+
+    total: int
+    completed: int
+    failed: int
+    running: int
+    notable: list[Row]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything that is known of a run.
+
+    Attributes:
+        row: Its row of `runs`.
+        parents: The runs whose output it read.
+        readers: The runs that read its output, oldest first.
+        parent: The run that it is a child of.
+        children: Its own children; None if it has none.
+        logs: Its last log lines: time, level, message.
+        log_count: How many there are in all.
+        config: Canonical JSON of the configuration it read.
+        modules: What made up its code: hashes by name.
+        checkpoint: Its checkpoint's file, seen from the site's folder.
+        checkpoint_there: Whether that file is there.
+    """
+
+    row: Row
+    parents: list[Row]
+    readers: list[Row]
+    parent: Row | None
+    children: Children | None
+    logs: list[tuple[datetime, str, str]]
+    log_count: int
+    config: str | None
+    modules: dict[str, str] = field(default_factory=dict)
+    checkpoint: Path | None = None
+    checkpoint_there: bool = False
+
+
+def describe_run(storage: StorageManager, wanted: str) -> Details:
+    """A run and what is around it.
+
+    Args:
+        storage: The site's records.
+        wanted: A run id, the beginning of one, `last` (the newest run that is no child) or `last-failed`.
+
+    Raises:
+        RunLookupError: there is no such run, or there are several.
+        StorageError: the site's records can't be read.
+    """
+    from egregora.pipeline.checkpoint import checkpoint_path
+
+    with storage.reading() as con:
+        row = _find(con, wanted)
+        run_id = row["run_id"]
+        parents = _ids(con, f"FROM lineage SELECT parent_run_id WHERE child_run_id = {literal(run_id)}")
+        readers = _ids(con, f"FROM lineage SELECT child_run_id WHERE parent_run_id = {literal(run_id)}")
+        logs = con.execute(
+            f"FROM run_logs SELECT ts, level, message WHERE run_id = {literal(run_id)} ORDER BY ts"
+        ).fetchall()
+        config = con.execute(
+            f"FROM configs SELECT config WHERE config_hash = {literal(row['config_hash'])}"
+        ).fetchone()
+        code = con.execute(f"FROM codes SELECT modules WHERE code_hash = {literal(row['code_hash'])}").fetchone()
+        path = checkpoint_path(storage, row["stage"], row["input_fingerprint"]) if row["checkpoint_sha256"] else None
+        return Details(
+            row=row,
+            parents=_by_ids(con, parents),
+            readers=_by_ids(con, readers),
+            parent=next(iter(_by_ids(con, [row["parent_run_id"]])), None),
+            children=_children(con, run_id),
+            logs=logs[-LOG_LINES:],
+            log_count=len(logs),
+            config=config[0] if config else None,
+            modules=json.loads(code[0]) if code else {},
+            checkpoint=path.relative_to(storage.directory.parent) if path else None,
+            checkpoint_there=bool(path and path.exists()),
+        )
+
+
+def _ids(con: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
+    return [str(found[0]) for found in con.execute(sql).fetchall()]
+
+
+def _by_ids(con: duckdb.DuckDBPyConnection, ids: Sequence[str | None]) -> list[Row]:
+    """Runs by their ids, oldest first."""
+    known = [run_id for run_id in ids if run_id]
+    if not known:
+        return []
+    listed = ", ".join(f"{literal(run_id)}::UUID" for run_id in known)
+    return _rows(con, f"FROM runs WHERE run_id IN ({listed}) ORDER BY started_at")
+
+
+def _children(con: duckdb.DuckDBPyConnection, run_id: str) -> Children | None:
+    mine = f"FROM runs WHERE parent_run_id = {literal(run_id)}"
+    groups = dict(con.execute(f"SELECT status, count(*) {mine} GROUP BY status").fetchall())
+    if not groups:
+        return None
+    notable = _rows(con, f"{mine} AND status <> 'completed' ORDER BY started_at LIMIT 10")
+    numbers = [groups.get(status, 0) for status in ("completed", "failed", "running")]
+    return Children(sum(numbers), *numbers, notable)
+
+
+# -- finding ----------------------------------------------------------------------------------------------------------
+
+_NEWEST = {
+    "last": "FROM runs WHERE parent_run_id IS NULL ORDER BY started_at DESC LIMIT 1",
+    "last-failed": "FROM runs WHERE parent_run_id IS NULL AND status = 'failed' ORDER BY started_at DESC LIMIT 1",
+}
+
+
+def _find(con: duckdb.DuckDBPyConnection, wanted: str) -> Row:
+    """The run that a word means."""
+    word = wanted.strip().lower()
+    if word in _NEWEST:
+        rows = _rows(con, _NEWEST[word])
+        if not rows:
+            what = "no run has failed" if word == "last-failed" and _any_runs(con) else "no runs yet"
+            raise RunLookupError(what, hint="see all with: egregora runs tail" if "failed" in what else FIRST_RUN)
+        return rows[0]
+    digits = word.replace("-", "")
+    if re.fullmatch("[0-9a-f]{1,32}", digits):
+        rows = _rows(
+            con,
+            f"FROM runs WHERE {_begins(digits)} ORDER BY started_at DESC LIMIT 6",
+        )
+        if len(rows) == 1:
+            return rows[0]
+        if rows:
+            raise RunLookupError(
+                f"several run ids begin with '{wanted}'",
+                hint=f"give more of it: {_listed(con, rows[:5])}{', …' if len(rows) > 5 else ''}",
+                candidates=tuple(row["run_id"] for row in rows),
+            )
+    nearest = _nearest(con, word, digits)
+    if not nearest:
+        raise RunLookupError(f"no run '{wanted}': no runs yet", hint=FIRST_RUN)
+    raise RunLookupError(
+        f"no run '{wanted}'",
+        hint=f"the nearest: {_listed(con, nearest)}; see the newest with: egregora runs tail",
+        candidates=tuple(row["run_id"] for row in nearest),
+    )
+
+
+FIRST_RUN = "make the first with: egregora write EXPORT, or try: egregora demo"
+
+
+def _any_runs(con: duckdb.DuckDBPyConnection) -> bool:
+    return con.execute("FROM runs SELECT 1 LIMIT 1").fetchone() is not None
+
+
+def _nearest(con: duckdb.DuckDBPyConnection, word: str, digits: str) -> list[Row]:
+    """Runs that may have been meant: the newest of a stage of that name, else those with the most similar ids."""
+    rows = _rows(con, f"FROM runs WHERE lower(stage) = {literal(word)} ORDER BY started_at DESC LIMIT 3")
+    if rows:
+        return rows
+    length = min(len(digits), 32)
+    near = _ids(
+        con,
+        f"FROM runs SELECT run_id ORDER BY levenshtein(replace(run_id::VARCHAR, '-', '')[:{length}], {literal(digits[:32])}), "
+        "started_at DESC LIMIT 3",
+    )
+    return _by_ids(con, near)
+
+
+def _listed(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> str:
+    prefixes = _prefixes(con, rows)
+    return ", ".join(f"{prefixes[row['run_id']]} ({row['stage']}, {row['status']})" for row in rows)
+
+
+# -- for completion ---------------------------------------------------------------------------------------------------
+
+
+def matching_ids(storage: StorageManager, beginning: str) -> list[tuple[str, str]]:
+    """The newest run ids with this beginning, at most thirty, each with a word about it."""
+    digits = beginning.lower().replace("-", "")
+    if not re.fullmatch("[0-9a-f]{0,32}", digits):
+        return []
+    with storage.reading() as con:
+        rows = _rows(
+            con,
+            f"FROM runs WHERE parent_run_id IS NULL AND {_begins(digits)} ORDER BY started_at DESC LIMIT 30",
+        )
+        prefixes = _prefixes(con, rows)
+    # A shell drops suggestions that don't begin with what has been typed.
+    return [
+        (max(prefixes[row["run_id"]], row["run_id"][: len(beginning)], key=len), f"{row['stage']}, {row['status']}")
+        for row in rows
+    ]
+
+
+def known_stages(storage: StorageManager) -> list[str]:
+    """The names of all stages that have run."""
+    with storage.reading() as con:
+        return [found[0] for found in con.execute("FROM runs SELECT DISTINCT stage ORDER BY stage").fetchall()]

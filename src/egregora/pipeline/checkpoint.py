@@ -1,0 +1,270 @@
+"""Checkpoints: a stage's result as one Parquet file, named by the fingerprint of all that went into it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from egregora.errors import SchemaError, StorageError
+from egregora.pipeline.fingerprint import as_sql, hash_relation
+
+if TYPE_CHECKING:
+    import duckdb
+    import ibis
+
+    from egregora.database.columns import TableSpec
+    from egregora.database.storage import StorageManager
+
+__all__ = ["Checkpoint", "bind", "checkpoint_path", "is_intact", "set_aside", "write_checkpoint"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as its run's row describes it.
+
+    Attributes:
+        rows: Rows in it.
+        output_hash: Content address of the rows, whatever their order and the file's bytes.
+        size: Bytes of the file.
+        mtime_ns: Its time of change, nanoseconds since 1970.
+        sha256: Hash of its bytes.
+    """
+
+    rows: int
+    output_hash: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of `runs`."""
+        return {
+            "rows_out": self.rows,
+            "output_hash": self.output_hash,
+            "checkpoint_bytes": self.size,
+            "checkpoint_mtime_ns": self.mtime_ns,
+            "checkpoint_sha256": self.sha256,
+        }
+
+
+def checkpoint_path(storage: StorageManager, stage: str, fingerprint: str) -> Path:
+    """Where the checkpoint of this fingerprint lies, whether or not it is there."""
+    return storage.checkpoint_dir / _folder(stage) / f"{fingerprint.partition(':')[2]}.parquet"
+
+
+def _folder(stage: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", stage):
+        return stage
+    # A stranger's stage may be called anything; its folder may not.
+    return "stage-" + hashlib.sha256(stage.encode()).hexdigest()[:16]
+
+
+def blobs_path(checkpoint: Path) -> Path:
+    """Where a checkpoint's list of blobs lies: JSON, blob id → bytes. Not there when it has none."""
+    return checkpoint.with_suffix(".blobs.json")
+
+
+def write_checkpoint(
+    storage: StorageManager,
+    path: Path,
+    result: Any,
+    output: TableSpec | None,
+    blobs: Mapping[str, int],
+) -> Checkpoint:
+    """Write a stage's result: to a temporary name, synced, hashed, renamed.
+
+    Args:
+        storage: Whose in-memory DuckDB reads Arrow results.
+        path: The checkpoint's file.
+        result: `ibis.Table`, `pyarrow.Table` or `pyarrow.RecordBatchReader`, which is streamed.
+        output: The declared table that the rows are cast to; None: as they are.
+        blobs: Blob ids that belong to the result, with their sizes.
+
+    Raises:
+        SchemaError: a declared column is missing or holds NULLs that it mustn't, there is one too many, or a type can't
+            be kept by Parquet.
+        StorageError: the disk is full or the folder can't be written.
+    """
+    import duckdb
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = path.with_name(f".new-{uuid.uuid4().hex}.parquet")
+        try:
+            con, sql = _source(storage, result)
+            select = _select(con, sql, output, result)
+            con.execute(f"COPY ({select}) TO {_quoted(temporary)} (FORMAT parquet, COMPRESSION zstd)")
+            temporary.chmod(0o600)
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            required = tuple(c.name for c in output.columns if not c.nullable) if output else ()
+            digest, rows, nulls = hash_relation(con, f"FROM read_parquet({_quoted(temporary)})", required)
+            if nulls:
+                raise SchemaError(
+                    f"the column {nulls[0]} of {output.name if output else 'the result'} holds NULLs",
+                    hint="every row needs a value there",
+                )
+            if blobs:
+                listing = path.with_name(f".new-{uuid.uuid4().hex}.json")
+                listing.write_text(json.dumps(dict(sorted(blobs.items()))), encoding="utf-8")
+                listing.replace(blobs_path(path))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        status = path.stat()
+    except OSError as error:
+        raise StorageError(
+            f"the checkpoint can't be written ({error.strerror})", hint="free some space or change the folder's permissions"
+        ) from error
+    except duckdb.IOException as error:
+        raise StorageError(
+            "the checkpoint can't be written (the disk is full, or the folder can't be written)",
+            hint="free some space, or run: egregora cache gc",
+        ) from error
+    return Checkpoint(rows, digest, status.st_size, status.st_mtime_ns, sha256)
+
+
+def _source(storage: StorageManager, result: Any) -> tuple[duckdb.DuckDBPyConnection, str]:
+    import pyarrow as pa
+
+    if isinstance(result, (pa.Table, pa.RecordBatchReader)):
+        names = [name.casefold() for name in result.schema.names]
+        if not names or len(set(names)) < len(names):
+            wrong = "has no columns" if not names else "has column names that differ in case only"
+            raise SchemaError(f"the result {wrong}, which a checkpoint can't keep", hint="correct the stage")
+        con = storage.backend.con.cursor()
+        con.register("stage_result", result)
+        return con, "FROM stage_result"
+    if not hasattr(result, "op"):
+        raise SchemaError(
+            f"the stage returned a {type(result).__qualname__}, not a table",
+            hint="return an ibis.Table, a pyarrow.Table or a pyarrow.RecordBatchReader",
+        )
+    try:
+        return as_sql(result)
+    except _no_backend() as error:
+        # A table that lives in memory only: any backend will do.
+        if "backend" not in str(error).lower():
+            raise
+        con = storage.backend.con.cursor()
+        con.register("stage_result", storage.backend.to_pyarrow(result))
+        return con, "FROM stage_result"
+
+
+def _no_backend() -> type[BaseException]:
+    from ibis.common.exceptions import IbisError
+
+    return IbisError
+
+
+def _select(con: duckdb.DuckDBPyConnection, sql: str, output: TableSpec | None, result: Any) -> str:
+    """The query with every column cast to what the checkpoint keeps."""
+    found = {row[0]: row[1] for row in con.execute(f"DESCRIBE {sql}").fetchall()}
+    if output is not None:
+        missing = [name for name in output.names if name not in found]
+        extra = [name for name in found if name not in output.names]
+        if missing or extra:
+            wrong = f"lacks the column {missing[0]}" if missing else f"has the column {extra[0]}, which is not declared"
+            raise SchemaError(f"the result {wrong} (table {output.name})", hint="correct the stage or the declaration")
+        casts = [f'CAST("{c.name}" AS {c.type}) AS "{c.name}"' for c in output.columns]
+    else:
+        casts = [_kept(name, kind, result) for name, kind in found.items()]
+    return f"SELECT {', '.join(casts)} FROM ({sql})"
+
+
+_NOT_KEPT = re.compile(
+    r"HUGEINT|UUID|ENUM|UNION|\[\d+\]|\bBIT\b|INTERVAL|TIME WITH TIME ZONE|TIMESTAMP_(S|MS)\b|BIGNUM|VARINT|VARIANT|GEOMETRY|\"NULL\"|^NULL$"
+)
+_CASTS = {"UUID": "VARCHAR", "TIMESTAMP_S": "TIMESTAMP", "TIMESTAMP_MS": "TIMESTAMP"}
+
+
+def _kept(name: str, kind: str, result: Any) -> str:
+    """A column as Parquet keeps it; what it doesn't keep is cast where that loses nothing, else refused."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    plain = re.sub(r"TIMESTAMP WITH TIME ZONE", "", kind)
+    if not _NOT_KEPT.search(plain):
+        return quoted
+    target = _CASTS.get(kind, "VARCHAR" if kind.startswith("ENUM(") and not kind.endswith("]") else "")
+    if kind == "HUGEINT" and _ibis_type(result, name) in ("int64", "!int64"):
+        # DuckDB sums integers as HUGEINT where Ibis says int64; a sum that doesn't fit fails here, loudly.
+        target = "BIGINT"
+    if not target:
+        raise SchemaError(
+            f"the column {name} has the type {kind}, which Parquet doesn't keep", hint=f'cast it, e.g. table.{name}.cast("string")'
+        )
+    return f"CAST({quoted} AS {target}) AS {quoted}"
+
+
+def _ibis_type(result: Any, name: str) -> str:
+    """A column's type as Ibis sees it; empty for what isn't an Ibis table."""
+    return str(result.schema()[name]) if hasattr(result, "op") else ""
+
+
+def bind(backend: Any, path: Path, fingerprint: str) -> ibis.Table:
+    """A checkpoint as a table of an Ibis backend on DuckDB. Reads no rows."""
+    name = f"checkpoint_{fingerprint.partition(':')[2][:24] or uuid.uuid4().hex}"
+    backend.con.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS FROM read_parquet({_quoted(path)})')
+    return backend.table(name)
+
+
+def is_intact(path: Path, row: Mapping[str, Any]) -> bool:
+    """Whether the file is the one that the run's row describes: by size and time; where only the time differs, by hash."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    if status.st_size != row["checkpoint_bytes"]:
+        return False
+    if status.st_mtime_ns == row["checkpoint_mtime_ns"]:
+        return True
+    return file_sha256(path) == row["checkpoint_sha256"]
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_blobs(path: Path) -> dict[str, int]:
+    """The blobs that belong to a checkpoint, with their sizes."""
+    try:
+        listed = json.loads(blobs_path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        # Unreadable means not to be trusted: the checkpoint counts as damaged.
+        return {"": -1}
+    return {str(name): int(size) for name, size in listed.items()}
+
+
+def has_blobs(storage: StorageManager, path: Path) -> bool:
+    """Whether every blob of a checkpoint is there in its full size."""
+    folder = storage.directory / "blobs"
+    for name, size in read_blobs(path).items():
+        try:
+            if (folder / name).stat().st_size != size:
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged checkpoint out of the way, for whoever wants to look at it."""
+    with contextlib.suppress(OSError):
+        path.replace(path.with_name(f"{path.name}.corrupt-{time.time_ns()}"))
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,400 @@
+"""The loop: identify, look for a checkpoint, record, run, keep. Every stage goes through `run_stage_with_tracking`."""
+
+from __future__ import annotations
+
+import hmac
+import inspect
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from egregora.database.runs_schema import RUNS
+from egregora.database.storage import now
+from egregora.errors import EgregoraError
+from egregora.pipeline import checkpoint as ckpt
+from egregora.pipeline import fingerprint as fp
+from egregora.pipeline.code import UnknownCodeError, code_identity, get_git_commit
+from egregora.pipeline.fingerprint import fingerprint_stage_input
+from egregora.pipeline.stage import Files, Stage
+from egregora.pipeline.tracking import Origin, Run, history, origin_of, redacted, remember_origin, roots_of
+
+if TYPE_CHECKING:
+    import ibis
+
+    from egregora.database.columns import TableSpec
+    from egregora.database.storage import StorageManager
+
+__all__ = ["fingerprint_stage_input", "get_git_commit", "record_run", "run_stage", "run_stage_with_tracking"]
+
+PRIVACY_STAGE = "privacy"
+"""The stage whose completed run entitles what descends from it to a `PrivacyPass`."""
+
+
+def run_stage(
+    stage: Stage,
+    input_table: Any,
+    config: Any,
+    storage: StorageManager,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> ibis.Table:
+    """`run_stage_with_tracking` for a stage that is given as data."""
+    return run_stage_with_tracking(
+        stage.name,
+        stage.func,
+        input_table,
+        config,
+        storage,
+        config_keys=stage.config_keys,
+        distributions=stage.distributions,
+        inputs=inputs,
+        output=stage.output,
+        force=force,
+    )
+
+
+def run_stage_with_tracking(
+    stage_name: str,
+    stage_func: Callable[..., Any],
+    input_table: Any,
+    config: Any,
+    storage: StorageManager,
+    *,
+    config_keys: tuple[str, ...] | None = None,
+    distributions: tuple[str, ...] = (),
+    inputs: Mapping[str, Any] | None = None,
+    output: TableSpec | None = None,
+    force: bool = False,
+) -> ibis.Table:
+    """Run a stage as a tracked run, or take its checkpoint if nothing that goes into it has changed.
+
+    A row of `runs` is on the disk before the work starts. What it is identified by is described in
+    docs/observability/fingerprints.md.
+
+    Args:
+        stage_name: Its name in `runs`.
+        stage_func: Called as `stage_func(input_table, config, run_id=run_id)`, with `context=` (the run in progress) if
+            it has a parameter of that name. Returns an `ibis.Table`, a `pyarrow.Table` or a `pyarrow.RecordBatchReader`.
+        input_table: An `ibis.Table`, a `pyarrow.Table`, or `Files`.
+        config: A pydantic model, dataclass, mapping or JSON-like value.
+        storage: Where runs and checkpoints are kept.
+        config_keys: Dotted keys that the stage reads; it sees no others. None: all of it, and all of it is hashed.
+        distributions: Installed packages whose versions count as code.
+        inputs: Further inputs by name (tables or `Files`), hashed too; the stage finds them in `context.inputs`.
+        output: The declared table that the result is cast to.
+        force: Run even if there is a checkpoint.
+
+    Returns:
+        The result, read back from its checkpoint.
+
+    Raises:
+        SchemaError: the result isn't as declared or holds a type that Parquet doesn't keep.
+        StorageError: the site can't be written.
+        Exception: whatever the stage raised, after it has been recorded.
+    """
+    extra = dict(inputs or {})
+    parts = {"table": input_table, **{f"inputs.{name}": value for name, value in extra.items()}}
+    roots = {name: [] if isinstance(part, Files) else roots_of(part) for name, part in parts.items()}
+    run = Run(
+        storage,
+        stage_name,
+        inputs=extra,
+        # Files beside the table (the export, for its attachments) don't make the table any less protected.
+        privacy_run_id=_privacy_run([origin for found in roots.values() for origin in found]),
+        raw=any(_is_raw(part) for part in parts.values()),
+    )
+    identity = _Identity(stage_func, config, storage, stage_name, parts, config_keys, distributions)
+    parents = sorted({origin.run_id for found in roots.values() for origin in found if origin is not None})
+    run.shared = identity.columns()
+    common = {**identity.columns(), "rows_in": identity.rows_in, "parents": parents}
+    earlier = history(storage)
+    path = ckpt.checkpoint_path(storage, stage_name, identity.fingerprint)
+    backend = _backend(input_table, storage)
+
+    newest = earlier.newest(stage_name)
+    state, found = "missing", None
+    if identity.known and not force and path.exists():
+        for maker in earlier.makers(stage_name, identity.fingerprint):
+            state = "corrupt"
+            if ckpt.is_intact(path, maker):
+                found = maker
+                break
+    if found is not None and ckpt.has_blobs(storage, path):
+        try:
+            result = ckpt.bind(backend, path, identity.fingerprint)
+        except _duckdb_error():
+            pass
+        else:
+            same = newest is not None and newest["input_fingerprint"] == identity.fingerprint
+            kept = {name: found[name] for name in ("rows_out", "output_hash", *_CHECKPOINT_COLUMNS)}
+            # Of a copied site the time differs; with the one it has now, the next hit need not hash the file again.
+            kept["checkpoint_mtime_ns"] = path.stat().st_mtime_ns
+            row = {
+                **run.identity(),
+                **common,
+                **kept,
+                "status": "completed",
+                "source": "checkpoint",
+                "reason": "unchanged" if same else f"unchanged since {found['run_id']}",
+            }
+            storage.append(identity.events)
+            run.finish(row)
+            earlier.add(stage_name, {**row, "run_id": run.run_id})
+            _remember(run, result, kept["output_hash"], kept["rows_out"], path)
+            storage.settle()
+            return result
+    if state == "corrupt":
+        ckpt.set_aside(path)
+
+    reason = _reason(identity.problem or earlier.problem, identity, newest, state, force)
+    storage.append(identity.events)
+    run.begin({**common, "source": "executed", "reason": reason}, sync=True)
+    if identity.problem:
+        run.log(f"nothing can be reused for this run: {identity.problem}", "warning")
+    storage.settle(later=True)
+    try:
+        view, _ = fp.select_config(config, config_keys)
+        arguments: dict[str, Any] = {"run_id": run.run_id}
+        if "context" in inspect.signature(stage_func).parameters:
+            arguments["context"] = run
+        made = stage_func(input_table, view, **arguments)
+        kept_as = ckpt.write_checkpoint(storage, path, made, output, run.blobs)
+        result = ckpt.bind(backend, path, identity.fingerprint)
+    except BaseException as error:
+        run.fail(error)
+        storage.settle()
+        raise
+    row = {"status": "completed", **kept_as.columns()}
+    run.finish(row)
+    earlier.add(stage_name, {**common, **row, "run_id": run.run_id, "source": "executed"})
+    _remember(run, result, kept_as.output_hash, kept_as.rows, path)
+    storage.settle()
+    return result
+
+
+_CHECKPOINT_COLUMNS = ("checkpoint_bytes", "checkpoint_mtime_ns", "checkpoint_sha256")
+
+
+def record_run(
+    storage: StorageManager,
+    run_id: str,
+    stage: str,
+    status: str,
+    error: str | None,
+    fingerprint: str,
+    **metrics: Any,
+) -> None:
+    """Insert a row of `runs`, or update the one with this id. It is on the disk when this returns.
+
+    Args:
+        storage: Where runs are kept.
+        run_id: A UUID as text.
+        stage: Name of the stage.
+        status: `running`, `completed` or `failed`.
+        error: What went wrong; it is redacted.
+        fingerprint: `sha256:…` or `unknown:…`.
+        metrics: Further columns of `runs`, e.g. `rows_in=3`. Times are UTC, as text or `datetime`.
+
+    Raises:
+        TypeError: a metric is no column of `runs`, or the status is none of the three.
+        ValueError: the run id is no UUID.
+    """
+    unknown = sorted(set(metrics) - set(RUNS.names))
+    if unknown:
+        raise TypeError(f"runs has no column {unknown[0]!r}")
+    if status not in ("running", "completed", "failed"):
+        raise TypeError(f"a run is running, completed or failed, not {status!r}")
+    event: dict[str, Any] = {
+        "e": "run",
+        "run_id": str(uuid.UUID(str(run_id))),
+        "stage": stage,
+        "status": status,
+        "input_fingerprint": fingerprint,
+        "owner": storage.owner,
+        "tenant_id": storage.tenant_id,
+    }
+    if error is not None:
+        event["error"] = redacted(error)
+    if status == "running":
+        event["started_at"] = now()
+    else:
+        event["finished_at"] = now()
+    event.update({name: _stored(value) for name, value in metrics.items() if value is not None})
+    storage.append([event], sync=True)
+    storage.settle()
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return value.isoformat(sep=" ")
+    return value if isinstance(value, (int, float, str)) else str(value)
+
+
+class _Identity:
+    """What a run is identified by: the parts of its fingerprint, or why there is none."""
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        config: Any,
+        storage: StorageManager,
+        stage: str,
+        parts: Mapping[str, Any],
+        config_keys: tuple[str, ...] | None,
+        distributions: tuple[str, ...],
+    ) -> None:
+        self.problem = ""
+        self.events: list[dict[str, Any]] = []
+        self.input_parts: dict[str, str] = {}
+        self.rows_in: int | None = None
+        self.input_hash = self._try(lambda: self._inputs(parts))
+        self.config_hash = self._try(lambda: self._config(config, config_keys, storage))
+        self.code_hash = self._try(lambda: self._code(func, distributions, storage))
+        folder = _folder_of(func)
+        self.code_ref = get_git_commit(folder) if folder else "unknown"
+        if self.input_hash and self.config_hash and self.code_hash:
+            self.fingerprint = fp.combine(stage, self.input_hash, self.config_hash, self.code_hash)
+        else:
+            # Fail closed: a fingerprint that can never be met again.
+            self.fingerprint = f"unknown:{now().replace(' ', 'T')}-{id(self):x}"
+
+    @property
+    def known(self) -> bool:
+        return not self.problem
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of `runs`."""
+        return {
+            "input_fingerprint": self.fingerprint,
+            "input_hash": self.input_hash,
+            "input_parts": fp.json.dumps(self.input_parts, sort_keys=True) if self.input_parts else None,
+            "config_hash": self.config_hash,
+            "code_hash": self.code_hash,
+            "code_ref": self.code_ref,
+        }
+
+    def _try(self, part: Callable[[], str]) -> str | None:
+        try:
+            return part()
+        except (UnknownCodeError, fp.UnhashableError, EgregoraError) as error:
+            self.problem = self.problem or str(error)
+        except RecursionError:
+            self.problem = self.problem or "it refers to itself"
+        except (OSError, _duckdb_error(), _ibis_error()) as error:
+            self.problem = self.problem or f"{type(error).__qualname__} while hashing"
+        return None
+
+    def _inputs(self, parts: Mapping[str, Any]) -> str:
+        for name, part in parts.items():
+            if isinstance(part, Files):
+                self.input_parts[name] = fp.hash_files(part)
+                rows = len(part.paths)
+            else:
+                origin = origin_of(part)
+                if origin is not None:
+                    self.input_parts[name], rows = origin.output_hash, origin.rows
+                else:
+                    self.input_parts[name], rows = fp.hash_counted(part)
+            if name == "table":
+                self.rows_in = rows
+        return fp.combine_inputs(self.input_parts)
+
+    def _config(self, config: Any, keys: tuple[str, ...] | None, storage: StorageManager) -> str:
+        _, selected = fp.select_config(config, keys)
+        text = fp.canonical_config(selected, storage.site_key)
+        digest = fp.hash_config(text)
+        self.events.append({"e": "config", "config_hash": digest, "config": text})
+        return digest
+
+    def _code(self, func: Callable[..., Any], distributions: tuple[str, ...], storage: StorageManager) -> str:
+        digest, modules = code_identity(func, distributions)
+        for name, value in modules.items():
+            if name.startswith("value "):
+                # What is bound to a function may be a password or a name: it is told apart, but not kept.
+                modules[name] = hmac.new(storage.site_key(), value.encode(errors="replace"), "sha256").hexdigest()[:16]
+        self.events.append(
+            {"e": "code", "code_hash": digest, "modules": fp.json.dumps(modules, sort_keys=True, ensure_ascii=False)}
+        )
+        return digest
+
+
+def _reason(problem: str, identity: _Identity, newest: Mapping[str, Any] | None, state: str, force: bool) -> str:
+    """Why a stage executes, compared with the newest completed run of it."""
+    if force:
+        return "forced"
+    if problem:
+        return f"unknown: {problem}"
+    if state == "corrupt":
+        return "checkpoint corrupt"
+    if newest is None:
+        return "first run"
+    changed = [
+        f"{name} changed"
+        for name, mine in (
+            ("input", identity.input_hash),
+            ("config", identity.config_hash),
+            ("code", identity.code_hash),
+        )
+        if newest[f"{name}_hash"] != mine
+    ]
+    return ", ".join(changed) or "checkpoint missing"
+
+
+def _privacy_run(roots: list[Origin | None]) -> str | None:
+    """A privacy run, if each of these went through one."""
+    runs = [origin.privacy_run_id if origin else None for origin in roots]
+    return runs[0] if all(runs) and runs else None
+
+
+def _remember(run: Run, result: Any, output_hash: str, rows: int, path: Path) -> None:
+    privacy = run.run_id if run.stage == PRIVACY_STAGE else run._privacy_run_id
+    remember_origin(result, Origin(run.run_id, output_hash, rows, path, privacy))
+
+
+def _is_raw(table: Any) -> bool:
+    """Whether a stage's input may hold names: an export, or what parse made of one."""
+    names = getattr(table, "column_names", None) or getattr(table, "columns", ())
+    return isinstance(table, Files) or "author_raw" in names
+
+
+def _backend(table: Any, storage: StorageManager) -> Any:
+    """The DuckDB backend that the result is bound on: the input's, so that both can be joined, else the storage's."""
+    op = table.op() if hasattr(table, "op") else None
+    source = getattr(op, "source", None)
+    if source is None and op is not None:
+        sources = {id(s): s for s in (getattr(o, "source", None) for o in _physical(op)) if s is not None}
+        source = next(iter(sources.values())) if len(sources) == 1 else None
+    return source if getattr(source, "name", "") == "duckdb" else storage.backend
+
+
+def _physical(op: Any) -> Any:
+    import ibis.expr.operations as ops
+
+    return op.find(ops.PhysicalTable)
+
+
+def _duckdb_error() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error
+
+
+def _ibis_error() -> type[Exception]:
+    from ibis.common.exceptions import IbisError
+
+    return IbisError
+
+
+def _folder_of(func: Any) -> Path | None:
+    while hasattr(func, "func"):
+        func = func.func
+    code = getattr(func, "__code__", None)
+    folder = Path(code.co_filename).parent if code else None
+    if folder is None or not folder.is_dir():
+        return None
+    return None if "site-packages" in folder.parts else folder

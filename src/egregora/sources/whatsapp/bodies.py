@@ -1,0 +1,285 @@
+"""What the body of a message is: text, a file, a poll, a place, …; told by markers, so that markers don't stay in texts.
+
+Nearly all bodies are plain text. `CANDIDATES` and `WHOLE_BODIES` find the others in a
+column of bodies in one pass; only what they find goes through `BodyReader.read`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from egregora.sources.whatsapp import words
+from egregora.sources.whatsapp.headers import SPACES
+
+__all__ = ["CANDIDATES", "WHOLE_BODIES", "Body", "BodyReader", "media_type"]
+
+_EDGE_MARKS = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
+_S = f"[{SPACES}]"
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body without its markers, as the columns of `RAW_MESSAGES` have it."""
+
+    kind: str = "text"
+    text: str = ""
+    attachment: str | None = None
+    media_type: str | None = None
+    edited: bool = False
+    attrs: str = "{}"
+
+
+def _any(options: tuple[str, ...]) -> str:
+    return "|".join(re.escape(option).replace(r"\ ", _S) for option in sorted(options, key=lambda o: (-len(o), o)))
+
+
+_MEDIA_KINDS = {word: kind for kind, known in words.MEDIA_WORDS.items() for word in known}
+_TYPED = re.compile(
+    rf"(?:(?P<name>[^\n]*?\S){_S}+(?:•[^\n]*?)?)?(?P<word>{_any((*_MEDIA_KINDS, *words.CONTACT_CARD))}){_S}?(?:{_any(words.OMITTED_AFTER)})",
+    re.IGNORECASE,
+)
+_FILE = r"[^\n<>:|*?\"/\\]{1,200}\.[A-Za-z0-9]{1,8}"
+_POSTFIX = re.compile(rf"(?P<name>{_FILE}) \((?P<word>[^()\n]{{3,40}})\)(?:\n(?P<caption>[\s\S]*))?")
+_ANGLE = re.compile(
+    rf"(?P<before>[\s\S]*?){_S}?[{_EDGE_MARKS}]*<(?:(?P<word>[^\W\d_][^<>:：\n]{{1,30}})[:：]{_S}?(?P<name>{_FILE})|(?P<name2>{_FILE}){_S}(?P<word2>[^<>\n.]{{3,30}}))>(?P<after>[\s\S]*)"
+)
+_OLD_ANGLE = re.compile(rf"(?P<name>{_FILE}){_S}<(?P<word>[^<>\n.:]{{3,30}})>(?:\n(?P<caption>[\s\S]*))?")
+_ATTACHED_WORDS = re.compile(
+    "attached|anexad|adjunt|angehängt|anhang|joint|allegat|bijgevoegd|прикреплен|прикріплен|附件|附加|添付|첨부|eklendi|załącz|terlampir|dilampirkan|liite|bifogad|vedhæft|vedlagt|přilož|csatol|atașat|مرفق|المرفق|ضمیمه|מצורף|संलग्न|συνημμ",
+    re.IGNORECASE,
+)
+_WHOLE_ANGLE = re.compile(r"<([^<>\n]{3,45})>")
+_EDITED = re.compile(rf"(?P<text>[\s\S]*?)(?P<gap>[{SPACES}\n]*(?P<mark>[{_EDGE_MARKS}]*))<(?P<word>[^<>\n]{{4,45}})>[{_EDGE_MARKS}{SPACES}]*")
+_DOCUMENT_TITLE = re.compile(rf"(?P<title>[^\n]*\.\w{{1,8}}){_S}•[^\n]*")
+_CAMERA = re.compile(
+    r"(?:IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d+.*|\d{5,8}-(?:PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-\d{4}-\d\d-\d\d.*", re.IGNORECASE
+)
+_CODES = {"img": "image", "photo": "image", "vid": "video", "video": "video", "aud": "audio", "audio": "audio",
+          "ptt": "audio", "stk": "sticker", "sticker": "sticker", "gif": "gif", "doc": "document", "document": "document"}  # fmt: skip
+_EXTENSIONS = {
+    **dict.fromkeys(("jpg", "jpeg", "png", "heic", "bmp", "tif", "tiff", "avif"), "image"),
+    **dict.fromkeys(("mp4", "mov", "3gp", "mkv", "avi", "webm", "m4v"), "video"),
+    **dict.fromkeys(("opus", "ogg", "mp3", "m4a", "aac", "wav", "amr", "flac", "caf"), "audio"),
+    "webp": "sticker",
+    "gif": "gif",
+}
+_MAPS = re.compile(
+    rf"(?:(?P<word>[^\n]{{0,200}}?):?{_S})?(?P<url>https?://(?:maps\.google\.[a-z.]+|www\.google\.[a-z.]+/maps|goo\.gl/maps|maps\.app\.goo\.gl|foursquare\.com|maps\.apple\.com)\S*)"
+)
+_COORDINATES = re.compile(r"(?:[?&](?:q|ll|query)=|@)(-?\d{1,2}(?:\.\d+)?)(?:,|%2C)(-?\d{1,3}(?:\.\d+)?)", re.IGNORECASE)
+_LOCATION_WORDS = re.compile(r"location|standort|ubicación|ubicacion|localização|localisation|position|posizione|locatie|местоположение|位置|konum|lokalizacja|lokasi|위치|sijainti", re.IGNORECASE)
+_POLL = re.compile(rf"(?:{_any(words.POLL)}){_S}?[:：]\s*(?P<rest>[\s\S]+)", re.IGNORECASE)
+_LABEL = re.compile(r"[^\n:：]{3,20}[:：]")
+_OPTION = re.compile(rf"\s*[{_EDGE_MARKS}]*(?:{_any(words.OPTION)}){_S}?[:：]{_S}*", re.IGNORECASE)
+_VOTES = re.compile(rf"\s*[(（]\s*(?P<votes>\d+){_S}*[^()（）]*[)）]\s*$")
+_EVENT = re.compile(rf"(?:{_any(words.EVENT)}){_S}?[:：]\s*(?P<rest>[\s\S]+)", re.IGNORECASE)
+_CALL = re.compile(rf"(?:{_any(words.CALL)})(?:[{_EDGE_MARKS}{SPACES},.\n(·•-].{{0,60}})?", re.IGNORECASE | re.DOTALL)
+
+_WHOLE = {
+    **dict.fromkeys(words.DELETED, Body("deleted")),
+    **dict.fromkeys(words.VIEW_ONCE, Body("media", attrs='{"view_once":true}')),
+    **dict.fromkeys(words.LIVE_LOCATION, Body("location")),
+    "null": Body("media", attrs='{"view_once":true}'),
+    "": Body("media", attrs='{"view_once":true}'),
+}
+
+
+CANDIDATES = (
+    r"[<•\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}\x{feff}]"
+    r"|\.[A-Za-z0-9]{1,8} \("
+    r"|//(?:maps\.|www\.google|goo\.gl/maps|foursquare)"
+    rf"|^(?:{'|'.join(sorted(word.upper() for word in (*words.POLL, *words.EVENT)))}) ?[:：]"
+)
+"""A regex (RE2) that finds every body that may be more than plain text, and few others; beside `WHOLE_BODIES`."""
+
+
+def _spellings(text: str) -> tuple[str, ...]:
+    capital = text[:1].upper() + text[1:]
+    return text, capital, f"{text}.", f"{capital}."
+
+
+WHOLE_BODIES = tuple(
+    sorted(
+        {
+            spelling
+            for text in (
+                *_WHOLE,
+                *words.CALL,
+                *(f"{word} {after}" for word in (*_MEDIA_KINDS, *words.CONTACT_CARD) for after in words.OMITTED_AFTER[:14]),
+            )
+            for spelling in _spellings(text)
+        }
+    )
+)
+"""Bodies without any mark that are more than plain text as a whole."""
+
+
+def _plain(text: str) -> str:
+    """A body as it is compared with known words."""
+    text = re.sub(f"{_S}+", " ", text.translate({ord(mark): None for mark in _EDGE_MARKS}))
+    return text.strip().rstrip(".。").casefold()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def media_type(name: str) -> str:
+    """Kind of a file by its name: WhatsApp's own code in it first, since a `.webp` may be a picture and a `.mp4` a GIF."""
+    code = re.match(r"(?:(IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}|\d{5,8}-(PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-)", name, re.IGNORECASE)
+    if code:
+        return _CODES[(code[1] or code[2]).casefold()]
+    return _EXTENSIONS.get(name.rpartition(".")[2].casefold(), "document")
+
+
+class BodyReader:
+    """Reads bodies of one export.
+
+    Args:
+        members: File name → number of the archive's member. Decides where words can't: a name in brackets that the
+            archive holds is an attachment in any language.
+    """
+
+    def __init__(self, members: Mapping[str, int]) -> None:
+        self._members = members
+        self._seen: dict[str, Body] = {}
+
+    def read(self, raw: str) -> Body:
+        """What a body is. Anything unknown is text, with marks at its edges removed."""
+        known = self._seen.get(raw)
+        if known is None:
+            known = self._read(raw)
+            if len(raw) < 80 and known.attachment is None and len(self._seen) < 5000:
+                self._seen[raw] = known
+        return known
+
+    def _read(self, raw: str) -> Body:
+        plain = _plain(raw)
+        if plain in _WHOLE:
+            return _WHOLE[plain]
+        text, edited = self._unedited(raw)
+        marked = text[:1] in _EDGE_MARKS and text != ""
+        text = text.strip(_EDGE_MARKS)
+        body = (
+            self._attachment(text) or self._omitted(text, marked) or self._poll(text) or self._place(text) or self._call(text)
+        )
+        if body is None:
+            return Body(text=text, edited=edited)
+        return Body(body.kind, body.text, body.attachment, body.media_type, edited, body.attrs)
+
+    @staticmethod
+    def _unedited(raw: str) -> tuple[str, bool]:
+        match = _EDITED.fullmatch(raw) if raw.rstrip(_EDGE_MARKS + SPACES).endswith(">") else None
+        if match is None:
+            return raw, False
+        word = match["word"].casefold()
+        if word.rstrip(".") in _EDITED_WORDS or (match["mark"] and any(stem in word for stem in words.EDITED_STEMS)):
+            return match["text"], True
+        return raw, False
+
+    def _attachment(self, text: str) -> Body | None:
+        if "." not in text or not ("<" in text or ")" in text):
+            return None
+        for pattern in (_POSTFIX, _OLD_ANGLE):
+            if (match := pattern.fullmatch(text)) and (name := self._file(match["name"], match["word"])):
+                return self._file_body(name, match["caption"] or "")
+        if (match := _ANGLE.fullmatch(text)) and (
+            name := self._file(match["name"] or match["name2"], match["word"] or match["word2"])
+        ):
+            caption = match["before"].strip(_EDGE_MARKS + SPACES)
+            title = _DOCUMENT_TITLE.fullmatch(caption)
+            after = match["after"].strip()
+            return self._file_body(name, "\n".join(part for part in ("" if title else caption, after) if part))
+        return None
+
+    def _file(self, name: str, word: str) -> str | None:
+        """The file's name if it is one that was attached, else None."""
+        name = name.strip(_EDGE_MARKS + SPACES)
+        return name if name in self._members or _CAMERA.fullmatch(name) or _ATTACHED_WORDS.search(word) else None
+
+    def _file_body(self, name: str, caption: str) -> Body:
+        attrs: dict[str, object] = {}
+        if name in self._members:
+            attrs["member"] = [0, self._members[name]]
+        if name.casefold().endswith(".vcf"):
+            attrs["name"] = name[:-4]
+            return Body("contact", caption, name, "document", attrs=_json(attrs))
+        return Body("media", caption, name, media_type(name), attrs=_json(attrs))
+
+    @staticmethod
+    def _omitted(text: str, marked: bool) -> Body | None:
+        if match := _WHOLE_ANGLE.match(text):
+            word = match[1].strip(_EDGE_MARKS + SPACES).casefold()
+            caption = text[match.end() :]
+            known = word in _OMITTED_WORDS or (
+                any(stem in word for stem in words.MEDIA_STEMS) and any(stem in word for stem in words.OMITTED_STEMS)
+            )
+            if known and (not caption or caption.startswith("\n")):
+                return Body("media", caption.strip())
+        if not marked and "•" not in text and len(text) > 80:
+            return None
+        first, _, caption = text.rpartition("\n")
+        for line, rest in ((text.partition("\n")[0], text.partition("\n")[2]), (caption, first)):
+            match = _TYPED.fullmatch(line.strip(_EDGE_MARKS + SPACES))
+            if match is None or (match["name"] and not marked and "•" not in line and "." not in match["name"]):
+                continue
+            word = re.sub(f"{_S}+", " ", match["word"].casefold())
+            name = (match["name"] or "").strip(_EDGE_MARKS + SPACES) or None
+            if word in _MEDIA_KINDS:
+                if name and not re.fullmatch(_FILE, name):
+                    return Body("media", "\n".join(part for part in (name, rest) if part), None, _MEDIA_KINDS[word])
+                return Body("media", rest, name, _MEDIA_KINDS[word])
+            return Body("contact", rest, None, None)
+        return None
+
+    @staticmethod
+    def _poll(text: str) -> Body | None:
+        if not _LABEL.match(text):
+            return None
+        text = text.replace("\u200e", "")
+        if (match := _POLL.fullmatch(text)) and len(parts := _OPTION.split(match["rest"])) > 1:
+            options = []
+            for part in parts[1:]:
+                votes = _VOTES.search(part)
+                label = part[: votes.start()] if votes else part
+                options.append({"text": label.strip(_EDGE_MARKS + SPACES + "\n"), "votes": int(votes["votes"]) if votes else 0})
+            question = parts[0].strip(_EDGE_MARKS + SPACES + "\n")
+            return Body("poll", question, attrs=_json({"question": question, "options": options}))
+        if match := _EVENT.fullmatch(text):
+            return Body("text", match["rest"].strip(_EDGE_MARKS), attrs='{"event":true}')
+        return None
+
+    @staticmethod
+    def _place(text: str) -> Body | None:
+        match = _MAPS.fullmatch(text) if "://" in text else None
+        if match is None:
+            return None
+        word = (match["word"] or "").strip(_EDGE_MARKS + SPACES)
+        where = _COORDINATES.search(match["url"])
+        if not where and not _LOCATION_WORDS.fullmatch(word):
+            return None
+        if word and not _LOCATION_WORDS.search(word) and "foursquare" not in match["url"]:
+            return None
+        label = "" if _LOCATION_WORDS.fullmatch(word) else word
+        if where:
+            return Body("location", label, attrs=_json({"lat": float(where[1]), "lon": float(where[2])}))
+        return Body("location", label, attrs=_json({"url": match["url"]}))
+
+    @staticmethod
+    def _call(text: str) -> Body | None:
+        return Body("call", text) if len(text) < 80 and _CALL.fullmatch(text) and _is_call(text) else None
+
+
+def _is_call(text: str) -> bool:
+    """Whether a body that begins like a call is one: nothing follows, or a length, a time or an outcome."""
+    rest = _plain(_CALL_START.sub("", text, count=1)).strip(" ,.·•()-")
+    return not rest or bool(re.search(r"\d", rest)) or any(word in rest for word in _OUTCOMES)
+
+
+_CALL_START = re.compile(rf"(?:{_any(words.CALL)})", re.IGNORECASE)
+_OUTCOMES = ("answer", "tap to call", "zurückrufen", "angenommen", "devolver", "toque", "toca", "rappeler", "richiamare", "resposta", "respuesta", "réponse", "risposta")
+_EDITED_WORDS = frozenset(word.rstrip(".") for word in words.EDITED)
+_OMITTED_WORDS = frozenset(words.OMITTED)

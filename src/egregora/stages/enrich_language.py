@@ -1,0 +1,253 @@
+"""Which language a message is in, told by its small words, its endings and its letters.
+
+A statistical identifier needs a second to load and tens of microseconds per message, and is unsure of three words,
+which is what most messages are. Here each distinct word is looked at once and gives points to the languages that it
+speaks for; a message's points are one sum, and what the chat has spoken so far decides where a few words fit two
+languages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+__all__ = ["WORDS_READ", "Evidence", "Tongues"]
+
+WORDS_READ = 60
+"""How many words of a message are looked at: more don't change what language it is in."""
+
+_SMALL_WORDS = {
+    "en": """
+        the and is are was were be been am i'm i you he she it's we they them this that these those there here what
+        which who when where why how not don't doesn't didn't can't won't isn't wasn't i'll you're we're they're
+        that's what's let's i've we've it its my your his her our their have has had having will would could should
+        can may might must shall do does did doing done of to in on at by for with from about into over after before
+        under between if then than because so but or yes yeah yep yup nope ok okay please thanks thank sorry sure
+        maybe just also too very really much many more most some any all every each both other another same only still
+        already yet again now today tomorrow tonight yesterday morning evening afternoon night week weekend month year
+        day time monday tuesday wednesday thursday friday saturday sunday going gonna wanna gotta got get getting go
+        went gone come coming came make made making take took taken see saw seen know knew think thought want need
+        like love look looks looking say said tell told ask give gave let put keep good great nice bad better best new
+        old big little long first last next right wrong happy birthday guys everyone someone anyone nobody everything
+        something anything nothing people man friend friends house home work out up down off back away well even ever
+        never always often sometimes soon later early late ago while until since though although without instead u ur
+        im dont thats whats btw omg lmao idk tbh awesome cool wow hey hi hello bye anyway actually probably definitely
+        exactly agreed almost enough two three four five six seven eight nine ten hundred way true perfect enjoy joke
+        bring book wait waiting leave left play
+    """,
+    "pt": """
+        o a os as um uma uns umas de do da dos das em no na nos nas por pelo pela pelos pelas para pra pro pras pros
+        com sem sob sobre entre até desde e ou mas porém que quem qual quais quando onde como porque porquê pq quanto
+        quantos quantas eu tu você vc vcs vocês ele ela eles elas nós gente me te se lhe lhes meu minha meus minhas
+        teu tua teus tuas seu sua seus suas nosso nossa nossos nossas dele dela deles delas este esta estes estas esse
+        essa esses essas isto isso aquilo aquele aquela aqueles aquelas aqui aí ali lá cá não nao sim n ñ s tb tbm
+        também já ja ainda sempre nunca só so muito muita muitos muitas mt mto pouco mais menos bem mal hoje amanhã
+        amanha ontem agora depois antes logo cedo tarde noite manhã dia semana mês ano fim segunda terça quarta quinta
+        sexta sábado domingo é és são sou somos era eram foi foram fui ser sendo sido está estão estou tá ta tô to tão
+        estamos estava estavam estive estar tem têm tenho temos tinha tinham teve tive ter há havia vai vou vamos vão
+        ia iam indo ir vem venho vêm vir fazer faz faço fez fiz feito fazendo pode podem posso podemos podia poder
+        quer quero querem queria quis deve devo devem devia dá dar deu dei sei sabe sabem saber acho acha acham achei
+        ver vi viu vejo vê dizer diz disse digo ficar fica ficou fico preciso precisa precisam gosto gosta gostei leva
+        levar levo trazer traz trago mando manda mandar comprar comprei chegar chego cheguei chega cheguem obrigado
+        obrigada obg valeu vlw beleza blz bom boa bons boas oi olá ola tchau beijo beijos bjs abraço abraços abs
+        pessoal galera cara mano né ne tipo então entao aliás enfim talvez claro certo verdade mesmo mesma outro outra
+        outros outras todo toda todos todas tudo nada algo alguém alguem ninguém ninguem algum alguma alguns algumas
+        nenhum nenhuma cada qualquer casa coisa coisas parabéns feliz aniversário lindo linda saudade saudades kkk rs
+        rsrs hein ué eita poxa putz opa legal massa fixe giro bora dois duas três quatro cinco seis sete oito nove dez
+        cem mil estrada dinheiro hora horas nem deixa deixar parece perfeito voce voces ate sera jogo adorei espera
+        esperar falar falou fala ajuda ajudar caro barato junto juntos vamo tava tavam pera calma demais
+    """,
+    "es": """
+        el la los las un una unos unas de del al en por para con sin sobre entre hasta desde y e o u pero sino que
+        quien quién cual cuál cuando cuándo donde dónde como cómo porque qué cuánto cuanto yo tú vos usted ustedes él
+        ella ellos ellas nosotros nosotras vosotros me te se le les lo nos os mi mis tu tus su sus nuestro nuestra
+        este esta estos estas ese esa esos esas esto eso aquello aquel aquí ahí allí allá no sí si también ya aún
+        todavía siempre nunca solo sólo muy mucho mucha muchos muchas poco más menos bien mal hoy mañana ayer ahora
+        después antes luego tarde noche día semana mes año lunes martes miércoles jueves viernes sábado domingo es
+        eres son soy somos era eran fue fueron ser está están estoy estaba estar estamos tiene tienen tengo tenemos
+        tenía tener hay había voy va vamos van ir iba viene vengo hacer hace hago hizo puede pueden puedo podemos
+        quiere quiero quieren debe dar da doy sé sabe saber creo cree ver veo decir dice dijo gracias bueno buena
+        buenos buenas hola adiós chau vale claro verdad mismo otra otro otros otras todo toda todos todas nada algo
+        alguien nadie alguno cada cualquier casa cosa cosas jaja jajaja jeje dos tres cuatro cinco seis siete ocho
+        nueve diez entonces pues tampoco quizás
+    """,
+    "fr": """
+        le la les un une des du de d'un d'une au aux en dans par pour avec sans sur sous entre et ou mais donc que qui
+        quoi quel quelle quand où comment pourquoi parce je tu il elle on nous vous ils elles me te se lui leur mon ma
+        mes ton ta tes son sa ses notre nos votre vos ce cet cette ces ça cela c'est j'ai j'étais qu'il qu'on n'est
+        n'ai ne pas non oui si aussi déjà encore toujours jamais très trop beaucoup peu plus moins bien mal
+        aujourd'hui demain hier maintenant après avant soir matin jour semaine mois est es sont suis sommes êtes était
+        étaient être ai as a avons avez ont avait avoir vais va vas allons allez vont aller fait faire fais peut peux
+        pouvez veux veut voir sais sait dit dire merci bonjour salut bonne bon d'accord alors tout tous toute toutes
+        rien quelque quelqu'un personne chaque chez deux trois quatre cinq sept huit neuf dix mdr ptdr
+    """,
+    "de": """
+        der die das den dem des ein eine einen einem einer und oder aber doch dass daß weil wenn als wie was wer wo
+        wann warum ich du er sie es wir ihr mich dich sich uns euch mir dir ihm ihn ihnen mein meine dein deine sein
+        seine unser unsere dieser diese dieses nicht kein keine ja nein auch schon noch immer nie sehr viel mehr
+        weniger gut heute morgen gestern jetzt dann danach vorher abend nacht tag woche monat jahr ist sind bin bist
+        war waren wird werden wurde hat habe haben hast hatte kann können könnte muss müssen soll sollen will wollen
+        möchte mag machen macht gemacht geht gehen kommt kommen weiß wissen danke bitte hallo tschüss genau vielleicht
+        alle alles nichts etwas jemand niemand zu zum zur mit von vom bei nach aus auf für über unter zwischen ohne
+        gegen um bis seit im am ins zwei drei vier fünf sechs sieben acht neun zehn
+    """,
+    "it": """
+        il lo la i gli le un uno una di del della dei delle dello degli da dal dalla in nel nella con su sul sulla per
+        tra fra e o ma però che chi cosa quale quando dove come perché io tu lui lei noi voi loro mi ti si ci vi mio
+        mia tuo tua suo sua nostro nostra questo questa questi queste quello quella non sì anche già ancora sempre mai
+        molto poco più meno bene male oggi domani ieri adesso ora dopo prima sera notte giorno settimana mese anno è
+        sei sono siamo siete era erano essere ho hai ha abbiamo avete hanno avere va vado andiamo vanno andare fa fare
+        faccio fatto può posso possiamo vuole voglio deve devo so sa vedere dire detto grazie ciao buongiorno buona
+        buono allora tutto tutti niente qualcosa qualcuno nessuno ogni c'è due tre quattro cinque sette otto nove
+        dieci
+    """,
+    "nl": """
+        de het een en of maar dat die dit deze wat wie waar wanneer waarom hoe ik jij je hij zij ze wij we jullie mij
+        me jou hem haar ons hun mijn jouw zijn onze niet geen ja nee ook al nog altijd nooit heel veel meer minder
+        goed vandaag morgen gisteren nu dan daarna avond nacht dag week maand jaar is ben bent was waren wordt worden
+        heb hebt heeft hebben had kan kunnen moet moeten zal zullen wil willen mag doen doet gedaan gaat gaan komt
+        komen weet dank bedankt alsjeblieft hallo doei misschien alle alles niets iets iemand niemand te met van bij
+        naar uit op voor over onder tussen zonder tegen om tot sinds er hier daar lekker leuk gezellig twee drie vier
+        vijf
+    """,
+}
+_TEXT_ENDINGS = {
+    "pt": """
+        ção ções são sões inho inha inhos inhas ando endo indo aria eria iria lho lha lhos lhas mente nho nha agem dade
+        aram eram iram asse esse isse amos emos imos ável ível kkk rsrs ês ém
+    """,
+    "es": "ción ciones sión siones dad illo illa illos illas iendo aron ieron jaja jeje jajaja miento",
+    "en": """
+        n't 's 're 'll 've 'd 'm thing king ting ning ding sing ling ring ping ving zing tion sion ight ould ough ly th
+        sh ck ss ness ful less able eed ked ted ned ded sed led red ped ved
+    """,
+    "fr": "eux euse aux ment ées ée ette elle eur eurs",
+    "de": "ung ungen lich liche lichen isch ische keit heit chen tzt cht ieren",
+    "it": "zione zioni tà etti ella elli iamo",
+    "nl": "lijk lijke heid tje tjes ijn ijk",
+}
+_ENDINGS = {ending: language for language, endings in _TEXT_ENDINGS.items() for ending in endings.split()}
+"""How words of a language end, where hardly any of the others does."""
+_LONGEST_ENDING = max(map(len, _ENDINGS))
+_LETTERS = {
+    letter: language
+    for language, letters in {"pt": "ãõâêç", "es": "ñ", "fr": "œûîèàù", "de": "ßäöü", "it": "ìò", "nl": "ĳ"}.items()
+    for letter in letters
+}
+_SCRIPTS = (
+    ("uk", 4, r".*[іїєґ]"),
+    ("ru", 4, r".*[ыэъё]"),
+    ("ru", 2, r".*[а-я]"),
+    ("el", 4, r".*[α-ωά-ώ]"),
+    ("he", 4, r".*[א-ת]"),
+    ("fa", 4, r".*[پچژگ]"),
+    ("ar", 4, r".*[\u0621-\u064a]"),
+    ("hi", 4, r".*[\u0904-\u0939]"),
+    ("th", 4, r".*[\u0e01-\u0e2e]"),
+    ("ko", 4, r".*[\uac00-\ud7a3]"),
+    ("ja", 4, r".*[\u3041-\u30fa]"),
+    ("zh", 3, r".*[\u4e00-\u9fff]"),
+)
+_LANGUAGES = tuple(dict.fromkeys([*_SMALL_WORDS, *(language for language, _, _ in _SCRIPTS)]))
+_BITS = 8
+_FIELD = {language: _BITS * position for position, language in enumerate(_LANGUAGES)}
+_MOST_WORDS = 200_000
+_LATIN_BITS = _BITS * len(_SMALL_WORDS)
+_OTHER_SCRIPT = 1 << _LATIN_BITS
+
+
+class Evidence(dict[str, int]):
+    """Word → its points for each language, packed into one number, so that a message's points are one `sum`.
+
+    A word not seen before is judged by its letters when it is asked for. The points for languages in Latin letters, and
+    a mark for other letters, fit into 63 bits together: that is what keeps the sum fast.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        speakers: dict[str, list[str]] = {}
+        for language, words in _SMALL_WORDS.items():
+            for word in dict.fromkeys(words.split()):
+                speakers.setdefault(word, []).append(language)
+        for word, languages in speakers.items():
+            # A word of one language alone proves more than one of two; one of three or more proves little.
+            points = {1: 4, 2: 2}.get(len(languages), 1)
+            self[word] = sum(points << _FIELD[language] for language in languages)
+        self._scripts = [(points << _FIELD[language], re.compile(shape)) for language, points, shape in _SCRIPTS]
+
+    def __missing__(self, word: str) -> int:
+        total = 0
+        for size in range(min(_LONGEST_ENDING, len(word) - 1), 1, -1):
+            language = _ENDINGS.get(word[-size:])
+            if language:
+                total = 2 << _FIELD[language]
+                break
+        if not word.isascii():
+            if self._script(word):
+                total = _OTHER_SCRIPT
+            else:
+                total += sum(2 << _FIELD[_LETTERS[letter]] for letter in {*word} & _LETTERS.keys())
+        if len(self) < _MOST_WORDS:
+            self[word] = total
+        return total
+
+    def _script(self, word: str) -> int:
+        return next((points for points, shape in self._scripts if shape.match(word)), 0)
+
+    def of(self, words: Sequence[str]) -> int:
+        """The packed points of a message's words (lower case, at most `WORDS_READ` are read)."""
+        if len(words) > WORDS_READ:
+            words = words[:WORDS_READ]
+        total = sum(map(self.__getitem__, words))
+        if total < _OTHER_SCRIPT:
+            return total
+        latin = total & (_OTHER_SCRIPT - 1)
+        return latin + sum(self._script(word) for word in words if not word.isascii())
+
+
+class Tongues:
+    """Decides on languages from points, knowing what a chat has spoken so far."""
+
+    def __init__(self) -> None:
+        self._spoken: Counter[str] = Counter()
+
+    def decide(self, totals: Sequence[int]) -> list[str | None]:
+        """The language of each message of one chat, in the chat's order, from `Evidence.of`.
+
+        Messages that are clear by themselves are counted first; then each message is decided with the shares of
+        languages that the chat has had up to here. None where nothing in it tells.
+        """
+        kinds = Counter(totals)
+        points = {
+            total: {
+                _LANGUAGES[field]: n
+                for field, n in enumerate(total.to_bytes((total.bit_length() + 7) // _BITS, "little"))
+                if n
+            }
+            for total in kinds
+        }
+        for total, times in kinds.items():
+            clear = _winner(points[total], least=6, lead=2.0)
+            if clear:
+                self._spoken[clear] += times
+        spoken = self._spoken.total()
+        decided: dict[int, str | None] = {}
+        for total in kinds:
+            # A language that was never spoken here needs four times the evidence of the only one that was.
+            weighted = {
+                language: n * (1 + 3 * (self._spoken[language] + 1) / (spoken + len(_SMALL_WORDS)))
+                for language, n in points[total].items()
+            }
+            decided[total] = _winner(weighted, least=3.0, lead=1.25)
+        return [decided[total] for total in totals]
+
+
+def _winner(points: dict[str, int] | dict[str, float], *, least: float, lead: float) -> str | None:
+    """The language with most points, if it has `least` and `lead` times those of the next."""
+    if not points:
+        return None
+    ranked = sorted(points.items(), key=lambda item: (-item[1], item[0]))
+    best, most = ranked[0]
+    second = ranked[1][1] if len(ranked) > 1 else 0
+    return best if most >= least and most >= lead * second else None

@@ -1,0 +1,319 @@
+"""Parse: exports in, raw message rows out, streamed; several exports of one chat become one.
+
+A message's `event_id` is a hash of chat, minute, kind, body and the the n-th such message it is. Neither the author nor
+the second is in it, nor what a phone's language or contacts decide: two phones' exports of one chat name people
+differently, an Android phone shows no seconds, and files are renamed. So notices, deleted messages and files without a
+caption count as alike within a minute, and mentions in a body as `@`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egregora.database.ir_schema import RAW_MESSAGES
+from egregora.errors import ExportError
+from egregora.pipeline.stage import Files, Stage, StageContext
+from egregora.sources import choose_source
+from egregora.sources.archive import open_archive
+
+if TYPE_CHECKING:
+    from egregora.config import Config
+    from egregora.sources import Reading
+
+__all__ = ["STAGE", "parse"]
+
+_TYPES = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "TIMESTAMP": pa.timestamp("us"), "BOOLEAN": pa.bool_()}
+_NAME = pa.dictionary(pa.int32(), pa.string())
+"""Columns of few different values travel as dictionaries, which read as VARCHAR: a third of the time is saved."""
+_FEW = ("tenant_id", "source", "thread_id", "thread_raw", "author_raw", "kind", "media_type", "attrs")
+_SCHEMA = pa.schema([(c.name, _NAME if c.name in _FEW else _TYPES[c.type]) for c in RAW_MESSAGES.columns])
+
+
+def parse(files: Files, config: Config, *, run_id: str, context: StageContext) -> pa.RecordBatchReader:
+    """Read the exports into `RAW_MESSAGES` rows.
+
+    Exports of one chat (their title says so) are merged: a message that several hold comes once, from the first of them
+    that has its file, if any. A single export keeps its order; merged ones are ordered by time, then by export.
+
+    Args:
+        files: Exports, each a zip, a text or a folder.
+        config: `parse.*` and `site.tenant`.
+        run_id: Unused; every stage has it.
+        context: Gets what was decided about the format, counts, and progress; never text of the chat.
+
+    Raises:
+        ExportError: on the call, or while the result is read: an export can't be read, or holds no messages.
+        ConfigError: `parse.source` is unknown.
+    """
+    if len(files.paths) == 1:
+        batches = _numbered(_progress(_export(files.paths[0], 0, config, context), context))
+        # The first batch is read here, so that an export that can't be read fails before anything is written.
+        first = next(batches, None)
+        if first is None:
+            raise _empty()
+        return pa.RecordBatchReader.from_batches(_SCHEMA, _chain(first, batches))
+    return _merged(files.paths, config, context)
+
+
+def _empty() -> ExportError:
+    return ExportError("no chat in it: not one message was found", hint="give the export as the app made it")
+
+
+def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest
+
+
+def _progress(batches: Iterator[pa.RecordBatch], context: StageContext) -> Iterator[pa.RecordBatch]:
+    done = 0
+    for batch in batches:
+        done += len(batch)
+        context.progress(done)
+        yield batch
+
+
+def _export(
+    path: Path, number: int, config: Config, context: StageContext, thread: str | None = None
+) -> Iterator[pa.RecordBatch]:
+    """One export's rows, all columns but `seq`; in the chat `thread` if its own title doesn't decide."""
+    with open_archive(path) as archive:
+        source = choose_source(archive, config.parse.source)
+        reading = source.read(archive, config.parse)
+        label = f"export {number + 1}"
+        decided = "; ".join(f"{name}: {value}" for name, value in reading.decided.items())
+        context.log(f"{label}: {source.title}, {archive.kind}; {decided}")
+        if reading.decided.get("ambiguous") == "yes":
+            context.log(f"{label}: the order of day and month is a guess; set parse.date_order if it is wrong", "warning")
+        if archive.refused:
+            context.log(f"{label}: {archive.refused} members with unsafe names were left out", "warning")
+        if archive.encrypted:
+            context.log(f"{label}: {archive.encrypted} members are protected by a password", "warning")
+        thread = thread or thread_id(source.name, reading.title)
+        yield from _identified(reading, source.name, thread, number, config.site.tenant)
+        context.log(f"{label}: {', '.join(f'{count} {name}' for name, count in reading.counts.items())}")
+
+
+def thread_id(source: str, title: str | None) -> str:
+    """Identity of a chat: its source and its title, whatever case, spaces or signs a file's name made of it."""
+    key = "".join(char for char in (title or "").casefold() if char.isalnum())
+    return hashlib.sha256(f"thread\0{source}\0{key}".encode()).hexdigest()[:32]
+
+
+_IDS = """
+    SELECT md5(concat_ws(chr(0), 'message', $thread, minute, kind, body)) AS event_id FROM keys
+"""
+_SILENT = ("system", "deleted", "location", "contact", "call")
+"""Kinds whose text depends on the phone's language or contacts: it stays out of the identity."""
+_MENTION = "@(?:\u2068[^\u2069]*\u2069|[0-9]{7,16})"
+
+
+def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
+    """A reading's batches with ids and the columns that are the same for all rows."""
+    ids = _Ids(thread)
+    for batch in reading.batches:
+        count = len(batch)
+        if not count:
+            continue
+        columns = {name: batch.column(name) for name in batch.schema.names}
+        if number:
+            columns["attrs"] = _renumbered(columns["attrs"], number)
+        columns["event_id"] = ids.of(batch)
+        for name, value in (("tenant_id", tenant), ("source", source), ("thread_id", thread), ("thread_raw", reading.title)):
+            zeros = pa.repeat(pa.scalar(0 if value is not None else None, pa.int32()), count)
+            columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value or ""], pa.string()))
+        columns["seq"] = pa.repeat(pa.scalar(0, pa.int64()), count)
+        yield pa.record_batch([_as(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
+
+
+def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """A column in the type that the reader promises."""
+    if column.type == wanted:
+        return column
+    if pa.types.is_dictionary(wanted) and pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary)
+    return column.dictionary_encode() if pa.types.is_dictionary(wanted) else column.cast(wanted)
+
+
+def _renumbered(attrs: pa.Array, number: int) -> pa.Array:
+    """`member` of an export read alone says 0; here it gets the export's place in `Files`."""
+    attrs = attrs if pa.types.is_dictionary(attrs.type) else attrs.dictionary_encode()
+    changed = pc.replace_substring(attrs.dictionary, '"member":[0,', f'"member":[{number},')
+    return pa.DictionaryArray.from_arrays(attrs.indices, changed)
+
+
+class _Ids:
+    """The `event_id`s of one export.
+
+    The first message of a kind, body and minute is known by the hash of these, the n-th by a hash of that and n. What
+    came before is kept as 8 bytes a message, and looked at only where minutes overlap: mostly in the batch before.
+    """
+
+    def __init__(self, thread: str) -> None:
+        self._thread = thread
+        self._connection = duckdb.connect(config={"threads": 1})
+        self._before: list[tuple[int, int, pa.Array]] = []
+
+    def of(self, batch: pa.RecordBatch) -> pa.Array:
+        """The ids of a batch, in its order."""
+        minutes = pc.divide(batch.column("ts").cast(pa.int64()), 60_000_000)
+        kind, body = batch.column("kind"), batch.column("text")
+        kind = kind if pa.types.is_dictionary(kind.type) else kind.dictionary_encode()
+        silent = pc.is_in(kind, pa.array(_SILENT))
+        if pc.any(silent).as_py():
+            body = pc.if_else(silent, "", body)
+        body = pc.replace_substring_regex(body, _MENTION, "@") if pc.any(pc.match_substring(body, "@")).as_py() else body
+        keys = pa.table({"minute": minutes, "kind": kind, "body": body})
+        self._connection.register("keys", keys)
+        ids = self._connection.execute(_IDS, {"thread": self._thread}).to_arrow_table()["event_id"].combine_chunks()
+        self._connection.unregister("keys")
+        return self._counted(ids, pc.min_max(minutes).as_py())
+
+    def _counted(self, ids: pa.Array, span: dict[str, int]) -> pa.Array:
+        short = pc.utf8_slice_codeunits(ids, 0, 16)
+        overlapping = [old for low, high, old in self._before if low <= span["max"] and high >= span["min"]]
+        earlier = [old.filter(pc.is_in(old, short)) for old in overlapping]
+        self._before.append((span["min"], span["max"], short))
+        seen = Counter[str]()
+        for old in earlier:
+            seen.update(old.to_pylist())
+        if not seen and pc.count_distinct(short).as_py() == len(short):
+            return ids
+        counts = pc.value_counts(short)
+        twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
+        mask = pc.is_in(short, pa.array([*seen, *twice], pa.string()))
+        found = []
+        for event in ids.filter(mask).to_pylist():
+            nth = seen[event[:16]]
+            seen[event[:16]] += 1
+            found.append(event if not nth else hashlib.sha256(f"{event}\\0{nth}".encode()).hexdigest()[:32])
+        return pc.replace_with_mask(ids, mask, pa.array(found, pa.string()))
+
+
+def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """A single export's batches with `seq`."""
+    place = _SCHEMA.get_field_index("seq")
+    done = 0
+    for batch in batches:
+        yield batch.set_column(place, "seq", pa.array(range(done, done + len(batch)), pa.int64()))
+        done += len(batch)
+
+
+def _merged(paths: tuple[Path, ...], config: Config, context: StageContext) -> pa.RecordBatchReader:
+    """Several exports as one table: each message once, chats one after the other."""
+    threads = _threads(paths, config)
+    connection = duckdb.connect()
+    counts = []
+    for number, path in enumerate(paths):
+        batches = _numbered(_progress(_export(path, number, config, context, threads[number]), context))
+        reader = pa.RecordBatchReader.from_batches(_SCHEMA, batches)
+        connection.register("export", reader)
+        verb = "INSERT INTO raw" if number else "CREATE TABLE raw AS"
+        connection.execute(f"{verb} SELECT *, {number} AS export FROM export")
+        connection.unregister("export")
+        counts.append(_number(connection, "SELECT count(*) FROM raw") - sum(counts))
+    if not sum(counts):
+        raise _empty()
+    connection.execute(_MERGE)
+    left = _number(connection, "SELECT count(*) FROM merged")
+    context.log(f"{len(paths)} exports, {len(set(threads))} chats: {sum(counts) - left} messages are in several exports")
+    columns = ", ".join(f'"{name}"' for name in RAW_MESSAGES.names)
+    return connection.execute(f"SELECT {columns} FROM merged ORDER BY first_export, seq").to_arrow_reader(50_000)
+
+
+def _number(connection: Any, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])
+
+
+_MERGE = """
+    CREATE TABLE matched AS
+    SELECT *,
+        row_number() OVER (same ORDER BY attrs LIKE '{"member"%' DESC, export, seq) AS turn,
+        first_value(author_raw) OVER (same ORDER BY export) AS first_author,
+        max(ts) OVER (same) AS best_ts  -- the same minute; one of the phones may show seconds
+    FROM raw
+    WINDOW same AS (PARTITION BY thread_id, event_id);
+
+    -- What another phone calls somebody, as the messages that both have tell.
+    CREATE TABLE names AS
+    SELECT thread_id, export, author_raw, arg_max(first_author, (n, first_author)) AS name
+    FROM (SELECT thread_id, export, author_raw, first_author, count(*) AS n FROM matched
+          WHERE author_raw IS NOT NULL AND first_author IS NOT NULL
+          GROUP BY ALL)
+    WHERE n > 1 OR author_raw = first_author
+    GROUP BY ALL;
+
+    CREATE TABLE merged AS
+    SELECT m.* EXCLUDE (author_raw, ts, seq, thread_raw), best_ts AS ts,
+        coalesce(names.name, m.author_raw) AS author_raw,
+        first_value(m.thread_raw IGNORE NULLS) OVER (chat ORDER BY m.export) AS thread_raw,
+        min(m.export) OVER (chat) AS first_export,
+        row_number() OVER (chat ORDER BY best_ts, m.export, m.seq) - 1 AS seq
+    FROM matched m LEFT JOIN names USING (thread_id, export, author_raw)
+    WHERE turn = 1
+    WINDOW chat AS (PARTITION BY m.thread_id);
+"""
+
+
+def _threads(paths: tuple[Path, ...], config: Config) -> list[str]:
+    """The chat of each export: by its title, and where titles differ by what the exports have in common.
+
+    Of a chat of two, each phone's export bears the other's name; and files get renamed.
+    """
+    threads, titled = [], []
+    for path in paths:
+        with open_archive(path) as archive:
+            source = choose_source(archive, config.parse.source)
+            title = source.read(archive, config.parse).title
+        threads.append(thread_id(source.name, title))
+        titled.append(title is not None)
+    if len(set(threads)) > 1 or not all(titled):
+        seen = [_fingerprints(path, config) for path in paths]
+        for later in range(1, len(paths)):
+            for earlier in range(later):
+                if threads[later] != threads[earlier] and _overlap(seen[earlier], seen[later]):
+                    old, kept = threads[later], threads[earlier]
+                    threads = [kept if thread == old else thread for thread in threads]
+    return threads
+
+
+def _fingerprints(path: Path, config: Config) -> pa.Table:
+    """Time and id of each message of an export, as if all chats were one."""
+    with open_archive(path) as archive:
+        source = choose_source(archive, config.parse.source)
+        ids = _Ids("")
+        batches = [
+            pa.record_batch({"ts": batch.column("ts"), "id": ids.of(batch)})
+            for batch in source.read(archive, config.parse).batches
+            if len(batch)
+        ]
+    return pa.Table.from_batches(batches, pa.schema([("ts", pa.timestamp("us")), ("id", pa.string())]))
+
+
+def _overlap(one: pa.Table, other: pa.Table) -> bool:
+    """Whether two exports are of one chat: they share at least five messages, and a fifth of those of their common time."""
+    if not len(one) or not len(other):
+        return False
+    spans = [pc.min_max(table["ts"]) for table in (one, other)]
+    start = pc.max(pa.array([span["min"].as_py() for span in spans]))
+    end = pc.min(pa.array([span["max"].as_py() for span in spans]))
+    common = [t.filter(pc.and_(pc.greater_equal(t["ts"], start), pc.less_equal(t["ts"], end))) for t in (one, other)]
+    shared = pc.sum(pc.is_in(one["id"], other["id"])).as_py() or 0
+    return bool(shared >= max(5, min(len(common[0]), len(common[1])) / 5))
+
+
+STAGE = Stage(
+    name="parse",
+    func=parse,
+    output=RAW_MESSAGES,
+    config_keys=("parse", "site.tenant"),
+    distributions=("pyarrow",),
+)

@@ -1,0 +1,579 @@
+"""The privacy stage: nobody's name, number or address goes further than this.
+
+It reads the messages twice. A first pass learns who is there: authors, people and titles in system notices, mentions,
+contact cards, pasted quotes, and what people asked for in the chat (`/egregora set alias NAME`, `opt-out`, `opt-in`).
+The second pass goes through batches of rows: a cheap test over the whole batch (one automaton for all names, one search
+for digits, a few signs) tells which rows may hold anything at all; only these are looked at one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egregora.database.ir_schema import MESSAGES
+from egregora.errors import PrivacyError
+from egregora.patterns import DIGITS_SUSPECT, SUSPECT_SIGNS, find_patterns, phone_digits
+from egregora.pipeline.stage import Stage, StageContext
+from egregora.stages.privacy_names import SOMEONE, Entity, NameIndex, clean, fold, is_pronoun, name_words
+from egregora.stages.privacy_notices import read_notice
+from egregora.stages.privacy_words import ADJECTIVES, NOUNS
+
+if TYPE_CHECKING:
+    import ibis
+
+__all__ = ["STAGE", "Leak", "Person", "Roster", "find_leaks", "privacy", "read_roster"]
+
+BATCH_ROWS = 32_768
+PRIVATE_REPLACEMENTS = {"group": "[group]", "word": "[redacted]", "outsider": SOMEONE}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A participant.
+
+    Attributes:
+        author_id: Keyed uuid5.
+        alias: Friendly name; `someone` for who opted out.
+        names: The name as written, in every variant that occurs as author or in notices, sorted.
+        phone: Digits with country code, where the name is a number.
+        opted_out: Whether they asked to be left out.
+    """
+
+    author_id: str
+    alias: str
+    names: tuple[str, ...]
+    phone: str | None = None
+    opted_out: bool = False
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who and what a chat must not show: people, group titles, outsiders (named, but no participants), further words."""
+
+    people: tuple[Person, ...]
+    titles: tuple[str, ...] = ()
+    outsiders: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def index(self, region: str) -> NameIndex:
+        """All names of the roster, with what replaces them."""
+        entities = [
+            Entity(person.names, person.alias, "person", (person.phone,) if person.phone else ()) for person in self.people
+        ]
+        entities += [Entity((person.alias,), person.alias, "alias") for person in self.people if not person.opted_out]
+        for kind, names in (("word", self.words), ("outsider", self.outsiders), ("group", self.titles)):
+            entities += [Entity((name,), PRIVATE_REPLACEMENTS[kind], kind) for name in names]
+        return NameIndex(entities, region)
+
+
+# --- Authors ---------------------------------------------------------------------------------------------------------
+
+_PHONE_NAME = re.compile(r"[\s~+\d().\-\u2010-\u2015\u00a0/]{6,40}")
+
+
+def _normal_name(name: str, region: str) -> tuple[str, str | None]:
+    """The form in which an author is one author, and the phone number if that is what the name is."""
+    cleaned = " ".join(clean(name).strip("~ \u202f\u00a0\u2068\u2069").split())
+    if _PHONE_NAME.fullmatch(cleaned):
+        digits = phone_digits(cleaned, region) or re.sub(r"\D", "", cleaned)
+        if digits:
+            return f"+{digits}", digits
+    return cleaned, None
+
+
+def author_id(key: bytes, normal_name: str) -> str:
+    """The author's id under the site's key, in the form of a version-5 UUID (RFC 9562)."""
+    digest = bytearray(hmac.new(key, b"author\x00" + normal_name.encode(), hashlib.sha256).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _alias_candidates(identity: str) -> Iterator[str]:
+    """Friendly names in the order in which this person would take them, without end."""
+    turn = 0
+    while True:
+        number = int.from_bytes(hashlib.sha256(f"{identity}:{turn}".encode()).digest()[:8], "big")
+        pair = f"{ADJECTIVES[number % len(ADJECTIVES)]} {NOUNS[number // 1009 % len(NOUNS)]}"
+        yield pair if turn < 1000 else f"{pair} {turn}"
+        turn += 1
+
+
+_ALIAS = re.compile(r"[^\W_](?:[^\W_]|[ .'’\-](?=[^\W_])){0,30}[^\W_]\.?")
+_RESERVED = frozenset(("someone", "somebody", "anyone", "nobody", "everyone", "everybody", "alguem", "ninguem", "admin", "egregora", "system", "group"))
+
+
+def _chosen_alias(wanted: str) -> str | None:
+    """An alias that someone asked for, cleaned; None if it can't be one."""
+    alias = " ".join(clean(wanted).strip().strip("\"'“”‘’").split())
+    if not 2 <= len(alias) <= 32 or not _ALIAS.fullmatch(alias) or sum(map(str.isdecimal, alias)) > 4:
+        return None
+    if not any(map(str.isalpha, alias)) or fold(alias) in _RESERVED or is_pronoun(alias) or find_patterns(alias):
+        return None
+    return alias
+
+
+# --- The first pass: who is there ------------------------------------------------------------------------------------
+
+_COMMAND = re.compile(r"\s*/\s*egregora\b[\s:]*(.*)", re.IGNORECASE | re.DOTALL)
+_SET_ALIAS = re.compile(r"set[\s_\-\u2010-\u2015]*alias\b[\s:=]*(\S.*?)\s*", re.IGNORECASE | re.DOTALL)
+_OPT = re.compile(r"opt[\s_\-\u2010-\u2015]*(in|out)[\s.!]*", re.IGNORECASE)
+
+# "[10/05/24, 10:00] Ana: hi" and "10/05/24, 10:00 - Ana: hi", pasted from another chat.
+_CLOCK = r"\d{1,4}[-./年]\s?\d{1,2}[-./月]\s?\d{1,4}日?,?\s+(?:klo\s)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[ap]\.?[\s\u202f]?m\.?)?"
+_PASTED = re.compile(
+    rf"^[ \t>]*(?:\[{_CLOCK}\]\s?|{_CLOCK}\s?[-–]\s|\[?\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?(?:[\s\u202f]?[ap]\.?m\.?)?[,\s]+\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}\]\s?)"
+    r"(?P<name>[^:\n]{1,60}?)\s?:(?P<said>[^\n]*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+# A wider net for DuckDB (RE2): a date, a clock and a colon after them.
+_PASTED_SQL = r"\d[-./]\d{1,4}\]?,?[\s\x{202f}]+.{0,5}\d[:.]\d\d.*:|\d[:.]\d\d.{0,12}[-./]\d{1,2}[-./]\d.*:"
+_MENTION = re.compile("@[~\u202f]?[\u2066-\u2068]([^\u2066-\u2069\n]{1,60})\u2069")
+_CARD_FILE = re.compile(r"(?i)^(.{1,80})\.vcf$")
+
+
+def _run_queries(raw: pa.Table) -> tuple[list[tuple[Any, ...]], list[str], list[tuple[Any, ...]]]:
+    """Authors by first message, titles, and the rows that the first pass reads."""
+    con = duckdb.connect()
+    try:
+        con.register("raw", raw)
+        authors = con.execute(
+            "SELECT author_raw, min(ts) FROM raw WHERE author_raw IS NOT NULL GROUP BY 1 ORDER BY 2, 1"
+        ).fetchall()
+        titles = con.execute("SELECT DISTINCT thread_raw FROM raw WHERE thread_raw IS NOT NULL ORDER BY 1").fetchall()
+        telling = con.execute(
+            """SELECT author_raw, kind, text, attrs, attachment, ts FROM raw
+            WHERE kind IN ('system', 'contact') OR contains(text, '/egregora') OR contains(text, '\u2068')
+               OR (contains(text, '/') AND regexp_matches(text, '(?i)^\\s*/\\s*egregora'))
+               OR attachment LIKE '%.vcf' OR (contains(text, ':') AND regexp_matches(text, ?))
+            ORDER BY ts, thread_id, seq""",
+            [_PASTED_SQL],
+        ).fetchall()
+    finally:
+        con.close()
+    return authors, [title for (title,) in titles], telling
+
+
+class _Census:
+    """Collects people in the order in which they appear, so that late-comers never rename the early ones."""
+
+    def __init__(self, key: bytes, region: str) -> None:
+        self.key, self.region = key, region
+        self.names: dict[str, set[str]] = {}
+        self.phones: dict[str, str | None] = {}
+
+    def add(self, name: str) -> str | None:
+        normal, phone = _normal_name(name, self.region)
+        if not normal or is_pronoun(normal):
+            return None
+        self.names.setdefault(normal, set()).add(name)
+        self.phones[normal] = phone
+        return normal
+
+
+def read_roster(raw: pa.Table, *, key: bytes, region: str = "US", also_redact: Iterable[str] = ()) -> tuple[Roster, dict[str, Person], Counter[str]]:
+    """Learn who and what the messages must not show.
+
+    Args:
+        raw: `RAW_MESSAGES` rows.
+        key: The site's secret key.
+        region: Country (ISO 3166) in which phone numbers without country code are read.
+        also_redact: Further words to take out.
+
+    Returns:
+        The roster; the person for every value of `author_raw`; counts (`commands`, `aliases set`, `aliases refused`).
+
+    Raises:
+        PrivacyError: there is no key.
+    """
+    if not key:
+        raise PrivacyError("this site has no secret key, so nobody's name can be protected", hint="run: egregora init DIR")
+    authors, titles, telling = _run_queries(raw)
+    census = _Census(key, region)
+    of_author = {name: census.add(name) for name, _first in authors}
+    outsiders: list[str] = []
+    wishes: dict[str, str] = {}
+    opted: dict[str, bool] = {}
+    counts: Counter[str] = Counter()
+    for author, kind, text, attrs, attachment, _ts in telling:
+        text = text or ""
+        if kind == "system":
+            notice = read_notice(text)
+            if notice is not None:
+                for start, end in notice.people:
+                    census.add(notice.text[start:end])
+                titles += [notice.text[start:end] for start, end in notice.titles]
+            continue
+        command = _COMMAND.match(text)
+        if command and author is not None:
+            counts["commands"] += 1
+            person = of_author[author]
+            wish, choice = _SET_ALIAS.fullmatch(command[1]), _OPT.fullmatch(command[1])
+            if person and wish:
+                wishes[person] = wish[1]
+            elif person and choice:
+                opted[person] = choice[1].lower() == "out"
+            continue
+        for mention in _MENTION.finditer(text):
+            census.add(mention[1])
+        for card in (attachment, *text.splitlines()):
+            named = _CARD_FILE.match(clean(card or "").strip())
+            if named:
+                outsiders.append(named[1])
+        if kind == "contact":
+            outsiders += [value for value in _strings(json.loads(attrs or "{}")) if value.strip()]
+        outsiders += [match["name"] for match in _PASTED.finditer(clean(text))]
+    known = {_normal_name(name, region)[0] for name in outsiders}
+    outsiders = sorted({name for name in known if name not in census.names and not name.startswith("+")} - {""})
+    titles = sorted({clean(title).strip() for title in titles} - {""} - set(census.names))
+    people = _aliased(census, wishes, opted, counts)
+    of_raw = {name: people[normal] for name, normal in of_author.items() if normal}
+    words = tuple(sorted({word.strip() for word in also_redact} - {""}))
+    return Roster(tuple(people.values()), tuple(titles), tuple(outsiders), words), of_raw, counts
+
+
+def _strings(value: object) -> Iterator[str]:
+    """The texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part)
+
+
+def _aliased(census: _Census, wishes: dict[str, str], opted: dict[str, bool], counts: Counter[str]) -> dict[str, Person]:
+    """Give everyone an alias: no one's name, and no two the same.
+
+    Who appeared first chooses first, so that a new participant renames nobody unless one bears a word of an alias as name.
+    """
+    borne = {word for name in census.names for word in name_words(name)}
+    names = NameIndex([Entity((name,), "", "person") for name in census.names], census.region)
+    people: dict[str, Person] = {}
+    taken: set[str] = set()
+    for normal, written in census.names.items():
+        identity = author_id(census.key, normal)
+        for alias in _alias_candidates(identity):
+            if alias not in taken and borne.isdisjoint(fold(alias).split()) and not names.named(alias):
+                break
+        taken.add(alias)
+        out = opted.get(normal, False)
+        people[normal] = Person(identity, SOMEONE if out else alias, tuple(sorted(written)), census.phones[normal], out)
+    folded_taken = {fold(alias) for alias in taken}
+    for normal, wish in wishes.items():
+        chosen = _chosen_alias(wish)
+        if people[normal].opted_out:
+            continue
+        if chosen is None or fold(chosen) in folded_taken or borne & set(name_words(chosen)) or names.find(chosen) or names.named(chosen):
+            counts["aliases refused"] += 1
+            continue
+        folded_taken.add(fold(chosen))
+        counts["aliases set"] += 1
+        people[normal] = replace(people[normal], alias=chosen)
+    return people
+
+
+# --- The second pass: rows -------------------------------------------------------------------------------------------
+
+_CAMERA_NAME = re.compile(
+    r"(?i)(?:(?:IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d{1,6}|\d{1,10}-(?:PHOTO|VIDEO|AUDIO|STICKER|GIF)-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d|[0-9a-f]{16,64})\.[a-z0-9]{2,5}"
+)
+_EXTENSIONS = frozenset(
+    "jpg jpeg png gif webp heic heif bmp tif tiff svg mp4 mov avi mkv webm 3gp m4v mp3 m4a ogg opus wav aac amr flac pdf doc docx odt rtf txt md xls xlsx ods csv ppt pptx odp "
+    "zip rar 7z gz tar vcf ics epub html htm json xml apk psd key pages numbers was".split()
+)
+_DOCUMENT = re.compile(r"(?P<name>[^\n]{1,200}?)\.(?P<ext>[A-Za-z0-9]{2,5})(?P<rest> • [^\n]*)?")
+_CLEAN_ATTRS = re.compile(r'\{(?:"member":\[\d+,\d+\])?\}')
+
+
+def _neutral_name(name: str, media_type: str | None) -> str:
+    """A file name that tells nothing: camera names stay, others become their kind."""
+    name = clean(name).strip()
+    if _CAMERA_NAME.fullmatch(name):
+        return name
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    if extension == "vcf":
+        return "contact.vcf"
+    return f"{media_type or 'file'}{'.' + extension if extension in _EXTENSIONS else ''}"
+
+
+class _Cleaner:
+    """Cleans rows by what the first pass learned, and counts what it replaced."""
+
+    def __init__(self, roster: Roster, region: str) -> None:
+        self.roster = roster
+        self.region = region
+        self.index = roster.index(region)
+        self.counts: Counter[str] = Counter()
+        self._people = {name: person for person in roster.people for name in person.names}
+        self._by_normal = {_normal_name(name, region)[0]: person for name, person in self._people.items()}
+        self._notices: dict[str, str] = {}
+
+    def _count(self, kind: str) -> None:
+        self.counts[kind] += 1
+
+    def redact(self, text: str) -> str:
+        """A body without names and personal data, pasted quotes included."""
+        if ":" in text:
+            text = _PASTED.sub(self._pasted, clean(text))
+        return self.index.redact(text, self._count)
+
+    def _pasted(self, match: re.Match[str]) -> str:
+        person = self._by_normal.get(_normal_name(match["name"], self.region)[0])
+        if person is not None and person.opted_out:
+            self._count("name")
+            return ""
+        head, tail = match.group()[: match.start("name") - match.start()], match.group()[match.end("name") - match.start() :]
+        alias = person.alias if person else match["name"].strip()
+        if not any(alias == known.alias for known in self.roster.people):
+            alias = SOMEONE
+        self._count("name")
+        return f"{head}{alias}{tail}"
+
+    def notice(self, text: str) -> str:
+        """A system notice with the names in it replaced; `[notice]` where its form is not known."""
+        if text not in self._notices:
+            self._notices[text] = self._notice(text)
+        return self._notices[text]
+
+    def _notice(self, text: str) -> str:
+        notice = read_notice(text)
+        if notice is None:
+            return "[notice]"
+        spans = [(start, end, self._alias_of(notice.text[start:end])) for start, end in notice.people]
+        spans += [(start, end, "[group]") for start, end in notice.titles]
+        result, at = [], 0
+        for start, end, replacement in sorted(spans):
+            self._count("name")
+            result += [self.index.redact(notice.text[at:start], self._count), replacement]
+            at = end
+        return "".join(result) + self.index.redact(notice.text[at:], self._count)
+
+    def _alias_of(self, name: str) -> str:
+        person = self._by_normal.get(_normal_name(name, self.region)[0])
+        return person.alias if person else SOMEONE
+
+    def texts(self, texts: list[str], kinds: Sequence[str]) -> list[str]:
+        """The bodies of a batch, cleaned."""
+        for row, text in enumerate(texts):
+            if not (text.isprintable() and text.isascii()):
+                texts[row] = clean(text)
+        suspects = self.index.suspects(texts)
+        joined = "\x1e".join(texts)
+        if DIGITS_SUSPECT.search(joined):
+            suspects |= {row for row, text in enumerate(texts) if DIGITS_SUSPECT.search(text)}
+        at, slash, tag, plus, colons, degree = SUSPECT_SIGNS
+        suspects |= {
+            row
+            for row, text in enumerate(texts)
+            if slash in text or at in text or tag in text or plus in text or colons in text or degree in text or text.count(":") > 1
+        }
+        suspects |= {row for row, kind in enumerate(kinds) if kind in ("system", "location", "contact")}
+        for row in sorted(suspects):
+            kind = kinds[row]
+            if kind == "system":
+                texts[row] = self.notice(texts[row])
+            elif kind == "location":
+                texts[row] = "[place]"
+            elif kind == "contact":
+                texts[row] = ""
+            else:
+                texts[row] = self.redact(texts[row])
+        return texts
+
+    def attrs(self, attrs: str, kind: str) -> str:
+        """The JSON of a row with its texts cleaned; a place and a contact lose everything but the archive's member."""
+        if _CLEAN_ATTRS.fullmatch(attrs):
+            return attrs
+        value = json.loads(attrs)
+        kept = {"member": value["member"]} if "member" in value else {}
+        if kind == "poll":
+            kept |= {key: part for key, part in value.items() if key in ("question", "options")}
+        return json.dumps(self._json(kept), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+    def _json(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, list):
+            return [self._json(part) for part in value]
+        if isinstance(value, dict):
+            return {key: self._json(part) for key, part in value.items()}
+        return value
+
+
+_SQL = """
+SELECT substr(sha256($key || 'event:' || event_id), 1, 32) AS event_id, tenant_id, source,
+       substr(sha256($key || 'thread:' || thread_id), 1, 32) AS thread_id, seq, ts, author_raw, kind, text, attachment, media_type,
+       edited, attrs
+FROM raw
+"""
+
+
+def privacy(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) -> pa.RecordBatchReader:
+    """Replace names and personal data in messages.
+
+    Args:
+        table: `RAW_MESSAGES` rows, any order.
+        config: Reads `privacy.also_redact`, `privacy.default_region` and `site_key`.
+        run_id: Of the run in progress.
+        context: Gets counts, never a name.
+
+    Returns:
+        `MESSAGES` rows in the order of the input, without in-chat commands and without the messages of who opted out.
+
+    Raises:
+        PrivacyError: the site has no key.
+    """
+    key = config.site_key.get_secret_value()
+    region = config.privacy.default_region.upper()
+    raw = table.to_pyarrow()
+    words = [word.get_secret_value() for word in config.privacy.also_redact]
+    roster, of_raw, counts = read_roster(raw, key=key, region=region, also_redact=words)
+    schema = MESSAGES.arrow()
+    return pa.RecordBatchReader.from_batches(schema, _batches(raw, key, roster, of_raw, counts, region, schema, context))
+
+
+def _batches(
+    raw: pa.Table,
+    key: bytes,
+    roster: Roster,
+    of_raw: dict[str, Person],
+    counts: Counter[str],
+    region: str,
+    schema: pa.Schema,
+    context: StageContext,
+) -> Iterator[pa.RecordBatch]:
+    cleaner = _Cleaner(roster, region)
+    # Ids get a key of their own, so that no id tells anything of the authors' key.
+    id_key = hmac.new(key, b"ids", hashlib.sha256).hexdigest()
+    con = duckdb.connect()
+    done, left_out, total = 0, 0, raw.num_rows
+    try:
+        con.register("raw", raw)
+        for batch in con.execute(_SQL, {"key": id_key}).to_arrow_reader(BATCH_ROWS):
+            done += batch.num_rows
+            rows = _clean_batch(batch, cleaner, of_raw, schema)
+            left_out += batch.num_rows - rows.num_rows
+            yield rows
+            context.progress(done, total)
+    finally:
+        con.close()
+    out = sum(person.opted_out for person in roster.people)
+    context.log(f"participants: {len(roster.people)}, opted out: {out}, rows left out: {left_out}")
+    found = ", ".join(f"{kind}: {number}" for kind, number in sorted(cleaner.counts.items()))
+    context.log(f"replaced: {found or 'nothing'}")
+    if counts["commands"]:
+        context.log(f"in-chat commands: {counts['commands']}, aliases set: {counts['aliases set']}")
+    if counts["aliases refused"]:
+        context.log(f"aliases that can't be used were ignored: {counts['aliases refused']}", "warning")
+
+
+def _clean_batch(batch: pa.RecordBatch, cleaner: _Cleaner, of_raw: dict[str, Person], schema: pa.Schema) -> pa.RecordBatch:
+    """One batch of raw rows with re-keyed ids as `MESSAGES` rows."""
+    authors = batch.column("author_raw").dictionary_encode()
+    people = [of_raw.get(name) for name in authors.dictionary.to_pylist()]
+    gone = pa.array([person is not None and person.opted_out for person in people], pa.bool_())
+    command = pc.and_(
+        pc.is_valid(batch.column("author_raw")),
+        pc.match_substring_regex(batch.column("text"), r"(?i)^[\s\x{200b}-\x{200f}\x{2066}-\x{2069}\x{feff}]*/\s*egregora\b"),
+    )
+    drop = pc.or_(pc.fill_null(gone.take(authors.indices), False), pc.fill_null(command, False))
+    if pc.any(drop).as_py():
+        batch = batch.filter(pc.invert(drop))
+        authors = batch.column("author_raw").dictionary_encode()
+        people = [of_raw.get(name) for name in authors.dictionary.to_pylist()]
+    ids = pa.array([person.author_id if person else None for person in people], pa.string()).take(authors.indices)
+    aliases = pa.array([person.alias if person else None for person in people], pa.string()).take(authors.indices)
+    kinds = batch.column("kind").to_pylist()
+    media = batch.column("media_type").to_pylist()
+    texts = batch.column("text").to_pylist()
+    attachments: list[str | None] = batch.column("attachment").to_pylist()
+    for row, name in enumerate(attachments):
+        if name is not None:
+            attachments[row] = _neutral_name(name, "contact" if kinds[row] == "contact" else media[row])
+            texts[row] = _without_file_name(texts[row], name, media[row])
+    attrs = batch.column("attrs").to_pylist()
+    for row, value in enumerate(attrs):
+        if value != "{}":
+            attrs[row] = cleaner.attrs(value, kinds[row])
+    columns = {
+        "author_id": ids,
+        "alias": aliases,
+        "text": pa.array(cleaner.texts(texts, kinds), pa.string()),
+        "attachment": pa.array(attachments, pa.string()),
+        "attrs": pa.array(attrs, pa.string()),
+    }
+    arrays = [columns.get(name, None) if name in columns else batch.column(name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(
+        [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)], schema=schema
+    )
+
+
+def _without_file_name(text: str, name: str, media_type: str | None) -> str:
+    """A caption without its attachment's name: documents carry their name as text, with pages or without extension."""
+    if not text or _CAMERA_NAME.fullmatch(name):
+        return text
+    neutral = _neutral_name(name, media_type)
+    stem = name.rpartition(".")[0]
+    text = text.replace(name, neutral)
+    if media_type == "document":
+        first, newline, rest = text.partition("\n")
+        shown = _DOCUMENT.fullmatch(first.strip())
+        if shown:
+            return f"{neutral}{shown['rest'] or ''}{newline}{rest}"
+    if len(stem) >= 4:
+        text = text.replace(stem, neutral)
+    return text
+
+
+# --- For the audit ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something that should not be there: in which text, where in it, of which kind."""
+
+    text: int
+    start: int
+    end: int
+    kind: str
+
+
+def find_leaks(texts: Iterable[str], index: NameIndex) -> Iterator[Leak]:
+    """What is left of names and personal data in texts that left the privacy stage.
+
+    Args:
+        texts: Any texts, e.g. bodies of posts or the text of pages (not their markup).
+        index: `Roster.index(region)`.
+
+    Yields:
+        One leak for each place, with the number of its text.
+    """
+    for number, text in enumerate(texts):
+        cleaned = clean(text)
+        for found in index.find(cleaned):
+            if found.kind != "kept" and cleaned[found.start : found.end] != found.replacement:
+                yield Leak(number, found.start, found.end, found.kind)
+
+
+STAGE = Stage(
+    name="privacy",
+    func=privacy,
+    output=MESSAGES,
+    config_keys=("privacy", "site_key"),
+    distributions=("phonenumbers", "ahocorasick-rs", "stopwordsiso"),
+)

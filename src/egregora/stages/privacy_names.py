@@ -1,0 +1,544 @@
+"""Names: how one is written in many ways, and how all of them are found in a text at once.
+
+Every way of writing every name is a *needle* of one Aho–Corasick automaton. It runs over the text in folded form (lower
+case, no accents, one character for each character, so that places stay valid) and finds needles anywhere; which of
+these count is decided by three rules:
+
+- a needle counts between the boundaries of a word (letters; digits, `_` and a change from small to capital letter are
+  boundaries), also with its last letter drawn out ("Brunooo") or with a plural or genitive `s`;
+- within a hashtag or a handle it counts anywhere from four letters on, and from three at the beginning or end;
+- a name that is an ordinary word too ("Will", "Rose", "Sol") counts only where it is capitalised, tagged (`@will`),
+  possessive, spoken to ("thanks will") or beside another part of the same person's name; a nickname that is an ordinary
+  word ("Mar" for Mariana) only where it is capitalised within a sentence. "Will you" and "May I", "in May" and "May 5"
+  are the verb and the month.
+
+Neighbouring parts of one name ("Ana" "Lima") count as one mention. A part that several people bear and that nothing
+beside it settles becomes "someone".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+from stopwordsiso import stopwords
+
+from egregora.patterns import MARKERS, Found, find_patterns, phone_digits
+from egregora.stages.privacy_words import LABELS, NICKNAMES, PARTICLES, PRONOUNS, WORDS
+
+__all__ = ["SOMEONE", "Entity", "Hit", "NameIndex", "clean", "fold", "name_words"]
+
+SOMEONE = "someone"
+
+# --- The form of a text ----------------------------------------------------------------------------------------------
+
+# Control characters and escapes could leave their line in a terminal, bidi marks in a page; invisible ones split names.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x9b[0-?]*[ -/]*[@-~]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+_ODD = re.compile(f"{_UNSEEN.pattern}|[\r\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]")
+_JOINER = re.compile("(?<=[A-Za-z0-9\u00c0-\u024f])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[A-Za-z0-9\u00c0-\u024f]|$|\\W)")
+
+
+def clean(text: str) -> str:
+    """`text` in composed form, without control, bidi and invisible characters; newline, tab and emoji stay."""
+    if text.isprintable() and text.isascii():
+        return text
+    if not _ODD.search(text):
+        return unicodedata.normalize("NFC", text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\x1b" in text or "\x9b" in text:
+        text = _ANSI.sub("", text)
+    text = unicodedata.normalize("NFC", _UNSEEN.sub("", text))
+    return _JOINER.sub("", text) if not text.isascii() else text
+
+
+class _Fold(dict[int, str]):
+    """One character for one: small, without accent; any space, hyphen, dot or low line is a space."""
+
+    def __missing__(self, point: int) -> str:
+        char = chr(point)
+        if char.isspace() or char in "_-.\u2010\u2011\u2012\u2013\u2014\u00b7":
+            folded = " " if char not in "\n\t" else char
+        elif char in "\u2019\u02bc\u2018`\u00b4":
+            folded = "'"
+        else:
+            whole = unicodedata.normalize("NFKD", char)
+            base = whole[0] if all(unicodedata.combining(c) for c in whole[1:]) else char
+            low = {"ø": "o", "đ": "d", "ł": "l", "ı": "i", "ħ": "h"}.get(base.lower(), base.lower())
+            folded = low if len(low) == 1 else base
+        self[point] = folded
+        return folded
+
+
+_FOLD = _Fold()
+
+
+def fold(text: str) -> str:
+    """The form in which names are compared; as long as `text`, character by character."""
+    return text.translate(_FOLD)
+
+
+_NAME_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_HAN = re.compile("^[\u3400-\u9fff]{2,4}$")
+
+
+def name_words(name: str) -> list[str]:
+    """The folded words of a name, without digits and signs."""
+    return [fold(word) for word in _NAME_WORD.findall(clean(name))]
+
+
+def _common() -> frozenset[str]:
+    """Ordinary words, folded: our own list and the stop words of six languages, without those that are only names."""
+    only_names = frozenset("ali ben dan mia sue bill ela ana".split()) - {"ela", "bill"}
+    found = set(WORDS)
+    for language in ("en", "pt", "es", "fr", "de", "it"):
+        found |= {fold(word) for word in stopwords(language)}
+    return frozenset(found - only_names)
+
+
+_COMMON = _common()
+_SHORT_WORDS = frozenset("be je le la so si di re te se vi mi ma mo ti al em es sa pa ka".split())
+
+_MARKERS = frozenset(map(fold, MARKERS))
+
+# --- Ways of writing a name ------------------------------------------------------------------------------------------
+
+STRONG, WORD, GUESS = 3, 2, 1
+"""How a needle counts: in any case; capitalised; capitalised within a sentence."""
+
+
+def _diminutives(name: str) -> set[str]:
+    """Diminutives by rule, Portuguese, Spanish and English: Pedro → pedrinho, Lucas → luquinhas, Dan → danny."""
+    found = {name + ending for ending in ("zinho", "zinha", "zito", "zita", "zao")}
+    plural = "s" if name.endswith("s") else ""
+    stem = name.removesuffix("s") if len(name) > 3 else name
+    if stem and stem[-1] in "aeio" and len(stem) > 2:
+        stem = stem[:-1]
+        if stem.endswith("i") and len(stem) > 3:
+            stem = stem[:-1]
+        hard = stem[:-1] + {"c": "qu", "g": "gu"}[stem[-1]] if stem[-1] in "cg" else stem
+        for root in {stem, hard}:
+            found |= {root + ending + tail for ending in ("inho", "inha", "ito", "ita") for tail in {"", plural}}
+            found |= {stem + "ao", stem + "ona", stem + "uxo", stem + "uxa"}
+    elif stem:
+        found |= {stem + ending + tail for ending in ("inho", "inha", "ito", "ita") for tail in {"", plural}}
+    for length in (3, 4, 5):
+        if len(name) >= length and name[length - 1] not in "aeiouyhwj":
+            start = name[:length]
+            found |= {start + "y", start + "ie", start + start[-1] + "y", start + start[-1] + "ie"}
+            found |= {start + "i"} if length < len(name) else set()
+    return found
+
+
+def _beginnings(name: str) -> set[str]:
+    """Short forms that begin a name: Alexandre → ale, alex; Christopher → chris."""
+    found = {name[:length] for length in (3, 4) if len(name) >= length + 2}
+    if len(name) >= 7 and name[4] not in "aeiou":
+        found.add(name[:5])
+    return found
+
+
+def _nicknames(first: str) -> set[str]:
+    found = _diminutives(first) | set(NICKNAMES.get(first, "").split())
+    if len(first) >= 5:
+        found |= _beginnings(first)
+    return {nick for nick in found if len(nick) >= 2 and nick != first}
+
+
+def _written_forms(name: str) -> list[tuple[str, int, int]]:
+    """Every way of writing one person's name: needle, how it counts, and its level.
+
+    Level 0 is the whole name, 1 a part of it, 2 a nickname: where people share a needle, the lowest level owns it.
+    """
+    words = name_words(name)
+    if not words:
+        return []
+    forms: list[tuple[str, int, int]] = []
+    if len(words) == 1:
+        return _parts(words, level=0)
+    whole = " ".join(words)
+    forms.append((whole, STRONG, 0))
+    glued = [word.replace("'", "") for word in words]
+    for joined in ("".join(glued), glued[0] + glued[-1], glued[0] + glued[1]):
+        if len(joined) >= 5 and len(joined) > len(glued[0]):
+            forms.append((joined, STRONG if joined not in _COMMON else WORD, 1))
+    bearing = [word for word in words if word not in PARTICLES and word not in LABELS]
+    if not bearing:  # "Tia Dona": nothing but labels, so the labels are all there is.
+        return forms
+    if len(bearing) > 1 and len(bearing[0]) > 1 and len(bearing[-1]) > 1:
+        forms.append((f"{bearing[0]} {bearing[-1][0]}", STRONG if bearing[0] not in _COMMON else WORD, 1))
+        if len(bearing[0]) > 2:
+            forms.append((bearing[0][0] + bearing[-1][0], GUESS, 2))
+    return forms + _parts(bearing, level=1)
+
+
+def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
+    forms: list[tuple[str, int, int]] = []
+    for place, word in enumerate(bearing):
+        unspaced = bool(_UNSPACED.search(word))
+        if len(word) >= (2 if place == 0 or unspaced else 3):
+            ordinary = word in _COMMON or len(word) == 2
+            forms.append((word, WORD if ordinary and not unspaced else STRONG, level))
+        if _HAN.match(word) and len(word) == 3:
+            forms.append((word[1:], STRONG, 1))
+        if "'" in word:
+            forms.append((word.replace("'", ""), STRONG, level))
+            forms += [(piece, STRONG, 1) for piece in word.split("'") if len(piece) >= 3 and piece not in _COMMON]
+    first = bearing[0]
+    if len(first) >= 3 and not _UNSPACED.search(first):
+        usual = set(NICKNAMES.get(first, "").split())
+        for nick in sorted(_nicknames(first)):
+            if len(nick) == 2:
+                strength = WORD if nick in usual and nick not in _SHORT_WORDS else GUESS
+            elif nick in _COMMON:
+                strength = WORD if nick in usual else GUESS
+            else:
+                strength = STRONG
+            forms.append((nick, strength, 2))
+    for second in bearing[1:]:
+        # "Ana Beatriz" is called Bia as well; by rule only the first name is shortened.
+        forms += [
+            (nick, WORD if nick in _COMMON or len(nick) == 2 else STRONG, 2)
+            for nick in NICKNAMES.get(second, "").split()
+            if nick not in _SHORT_WORDS
+        ]
+    return forms
+
+
+# --- Everything that is looked for -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Someone or something whose names are looked for.
+
+    Attributes:
+        names: As written by whoever named it.
+        replacement: What stands in its place.
+        kind: `person`, `outsider` (named, but takes no part), `group`, `word` or `alias` (stays as it is).
+        phones: Digits with country code.
+    """
+
+    names: tuple[str, ...]
+    replacement: str
+    kind: str = "person"
+    phones: tuple[str, ...] = ()
+
+
+_RANK = {"alias": 0, "person": 1, "word": 2, "outsider": 3, "group": 4}
+
+
+@dataclass
+class _Needle:
+    """A way of writing and whom it may mean: `owners` (at its best level) and `bearers` (at any)."""
+
+    strength: int
+    rank: int
+    level: int
+    owners: set[int] = field(default_factory=set)
+    bearers: set[int] = field(default_factory=set)
+    unspaced: bool = False
+
+
+class Hit(tuple[int, int, str, str]):
+    """Where something was found: start, end, kind (`name` or a kind of pattern), replacement."""
+
+    __slots__ = ()
+
+
+_TAG = re.compile(r"[@#][^\s@#,;:!?()\[\]{}\"“”<>|]*")
+_GAP = re.compile(r"[ \u00a0._\-]{1,3}(?:(?:d[aeo]s?|del|de la|van|von|der|y|e) )?")
+_SPOKEN_TO = re.compile(
+    r"(?i)(?:^|[^\w])(?:hi|hey|hello|thanks|thank you|thx|dear|ask|tell|told|love you|with|for|oi|oie|ola|olá|obrigad[oa]|brigad[oa]|valeu|vlw|querid[oa]|hola"
+    r"|gracias|bom dia|boa noite|boa tarde|good morning|good night|parab[eé]ns|happy birthday|feliz anivers[aá]rio|congrats|congratulations|welcome|bem[- ]vind[oa]|tchau|bye|[eé] o|pro|cadê)[ ,]{1,2}$"
+)
+_NOT_SPOKEN_TO = re.compile(r"(?i)(?:^|[^\w])(?:with|for|ask|tell|told|[eé] o|pro)[ ,]{1,2}$")
+_SPEAKS = re.compile(r"(?i) (?:said|says|told me|told us|asked|thinks|disse|falou|mandou|perguntou|chegou|dijo)\b")
+_POSSESSIVE = re.compile(r"['’]s\b(?! (?:all|not|be|see|a\b))")
+_VERB_AFTER = {
+    "will": re.compile(r"(?i) +(?:you|we|they|it|he|she|i|the|there|this|that|these|those|do|be|try|go|send|check|call|bring|anyone|anybody|someone|everyone|your|my|his|her|our|their)\b"),
+    "may": re.compile(r"(?i) +(?:i|you|we|they|it|he|she|the|be|there|this|that|your|his|her|not)\b|(?:'s)? *\d"),
+    "mark": re.compile(r"(?i) +(?:my words|your calendars?|the date)\b"),
+    "let": re.compile(r"['’]?s?\b"),
+    "can": re.compile(r"(?i) +(?:you|we|they|it|he|she|i|someone|anyone|the)\b"),
+}
+_MONTHS = frozenset(("may", "april", "june", "august", "march", "abril", "maio", "junho", "agosto", "julho", "summer", "autumn", "sunday", "monday", "domingo", "domingos", "christmas", "natal"))
+_MONTH_BEFORE = re.compile(r"(?i)(?:\d(?:st|nd|rd|th)?(?: of| de)? |\b(?:in|during|early|late|mid|last|next|this|every|end of|beginning of|start of|em|no|on) )$")
+_MONTH_AFTER = re.compile(r"^,? \d")
+
+
+class NameIndex:
+    """All names of a site, found at once.
+
+    Args:
+        entities: Whose names are looked for.
+        region: Country (ISO 3166) in which phone numbers without country code are read.
+    """
+
+    def __init__(self, entities: Sequence[Entity], region: str = "US") -> None:
+        self.region = region
+        self.entities = list(entities)
+        self._needles: dict[str, _Needle] = {}
+        self.phones: dict[str, int] = {}
+        for number, entity in enumerate(self.entities):
+            for phone in entity.phones:
+                self.phones.setdefault(phone, number)
+            for name in entity.names:
+                for needle, strength, level in self._forms(entity, name):
+                    self._add(needle, strength, level, number)
+        for needle in ("someone", *(n for n, found in self._needles.items() if not found.owners)):
+            self._needles.pop(needle, None)
+        self._texts = sorted(self._needles)
+        self._found = [self._needles[text] for text in self._texts]
+        self._automaton = AhoCorasick(self._texts or ["\x00"], matchkind=MatchKind.Standard)
+        suspects = sorted({*self._texts, *map(fold, MARKERS)})
+        self._suspects = AhoCorasick(suspects, matchkind=MatchKind.Standard)
+        self._suspect_needles = [None if text in _MARKERS else self._needles[text] for text in suspects]
+
+    @staticmethod
+    def _forms(entity: Entity, name: str) -> list[tuple[str, int, int]]:
+        words = name_words(name)
+        if entity.kind == "person":
+            return _written_forms(name)
+        whole = " ".join(words)
+        if entity.kind == "alias":
+            return [(whole, STRONG, 0), ("".join(words), STRONG, 0)] if words else []
+        if entity.kind == "word":
+            literal = fold(clean(name)).strip()
+            return [(form, STRONG, 0) for form in {whole, literal} if form]
+        if entity.kind == "group":
+            if len(words) == 1:
+                return [(whole, WORD if whole in _COMMON | LABELS else STRONG, 0)] if len(whole) > 2 else []
+            glued = "".join(words)
+            return [(whole, STRONG, 0), *([(glued, STRONG, 0)] if len(glued) >= 6 else [])] if words else []
+        if not words:
+            return []
+        parts = [word for word in words if len(word) > 2 and word not in LABELS and word not in PARTICLES]
+        return [
+            (whole, STRONG if len(words) > 1 else WORD, 0),
+            *((word, GUESS if word in _COMMON else WORD, 1) for word in parts if len(words) > 1),
+        ]
+
+    def _add(self, text: str, strength: int, level: int, number: int) -> None:
+        rank = _RANK[self.entities[number].kind]
+        needle = self._needles.get(text)
+        if needle is None:
+            needle = self._needles[text] = _Needle(strength, rank, level, unspaced=bool(_UNSPACED.search(text)))
+        elif rank > needle.rank:
+            return
+        elif rank < needle.rank:
+            needle.owners, needle.bearers = set(), set()
+            needle.rank, needle.level, needle.strength = rank, level, max(strength, needle.strength)
+        elif level < needle.level:
+            needle.owners, needle.level = set(), level
+        needle.strength = max(strength, needle.strength)
+        needle.bearers.add(number)
+        if level == needle.level:
+            needle.owners.add(number)
+
+    # --- Single texts ---
+
+    def _boundaries(self, text: str, folded: str, start: int, end: int, needle: _Needle) -> int:
+        """The end of the match if it stands as a word, its drawn-out letters and plural taken in; else -1."""
+        if needle.unspaced:
+            return end
+        if start and text[start - 1].isalpha() and text[start].isalpha() and not (text[start].isupper() and not text[start - 1].isupper()):
+            return -1
+        size = len(text)
+        if end >= size or not text[end].isalpha() or not text[end - 1].isalpha():
+            return end
+        if text[end].isupper() and not text[end - 1].isupper():
+            return end
+        last, at = folded[end - 1], end
+        while at < size and folded[at] == last:
+            at += 1
+        if at > end and (at >= size or not text[at].isalpha()):
+            return at if needle.strength == STRONG or at - end > 1 else -1
+        if folded[end] == "s" and needle.strength == STRONG and end - start >= 4 and (end + 1 >= size or not text[end + 1].isalpha()):
+            return end + 1
+        return -1
+
+    def _counts(self, text: str, folded: str, start: int, end: int, needle: _Needle) -> bool:
+        """Whether a match of a name that may be an ordinary word is the name here."""
+        if needle.strength == STRONG:
+            return True
+        first = text[start]
+        before, after = text[max(0, start - 24) : start], text[end : end + 24]
+        if before[-1:] in ("@", "#"):
+            return True
+        word = folded[start:end]
+        verb = _VERB_AFTER.get(word)
+        if verb and verb.match(after) and not before.rstrip().endswith(","):
+            return False
+        if word in _MONTHS and (_MONTH_BEFORE.search(before) or _MONTH_AFTER.match(after)):
+            return False
+        if not (first.isupper() or first.lower() == first.upper()):
+            if needle.strength == GUESS:
+                return False
+            if _POSSESSIVE.match(after) or _SPEAKS.match(after) or len(text.strip(" .,!?")) == end - start:
+                return True
+            return bool(_SPOKEN_TO.search(before)) and not _NOT_SPOKEN_TO.search(before) and not after[1:2].isalpha()
+        if needle.strength == WORD:
+            return True
+        lead = before.rstrip(" \u00a0\"'“‘(*_~@#")
+        within = bool(lead) and lead[-1] not in ".!?…\n:;–—•>-" and "\n" not in before[len(lead) :]
+        return within and not text.isupper()
+
+    def _name_spans(self, text: str, taken: Sequence[Found]) -> list[tuple[int, int, set[int], set[int]]]:
+        """Start, end, owners and bearers of every mention, in order, without overlaps."""
+        folded = fold(text)
+        matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+        if not matches:
+            return []
+        tags = [match.span() for match in _TAG.finditer(text)] if "@" in text or "#" in text else []
+        sure: list[tuple[int, int, _Needle]] = []
+        unsure: list[tuple[int, int, _Needle]] = []
+        for index, start, end in matches:
+            needle = self._found[index]
+            if any(start < found.end and end > found.start for found in taken):
+                continue
+            stop = self._boundaries(text, folded, start, end, needle)
+            if stop < 0:
+                for tag_start, tag_end in tags:
+                    if tag_start < start and end <= tag_end and needle.strength == STRONG:
+                        length = end - start
+                        if length >= 4 or (length == 3 and (start == tag_start + 1 or end == tag_end)):
+                            sure.append((start, end, needle))
+                            break
+                continue
+            (sure if self._counts(text, folded, start, stop, needle) else unsure).append((start, stop, needle))
+        if not sure:
+            return []
+        if unsure:
+            # "will turner": an uncertain part beside a certain one of the same person is that person's.
+            for start, end, needle in unsure:
+                for other_start, other_end, other in sure:
+                    gap = text[end:other_start] if end <= other_start else text[other_end:start]
+                    if (end <= other_start or other_end <= start) and _GAP.fullmatch(gap) and needle.bearers & other.bearers:
+                        sure.append((start, end, needle))
+                        break
+        sure.sort(key=lambda span: (span[0], -span[1]))
+        spans: list[tuple[int, int, set[int], set[int]]] = []
+        at = 0
+        for start, end, needle in sure:
+            if start < at:
+                if end <= at:
+                    continue
+                # Two mentions that overlap ("Ana Paula" and "Paula Lima") hide everything that they cover.
+                last = spans[-1]
+                common = last[3] & needle.bearers
+                spans[-1] = (last[0], end, common or last[2], common or last[3])
+            else:
+                spans.append((start, end, needle.owners, needle.bearers))
+            at = end
+        merged: list[tuple[int, int, set[int], set[int]]] = []
+        for span in spans:
+            if merged:
+                last = merged[-1]
+                common = last[3] & span[3]
+                if common and _GAP.fullmatch(text[last[1] : span[0]]):
+                    merged[-1] = (last[0], span[1], common, common)
+                    continue
+            merged.append(span)
+        return merged
+
+    def named(self, text: str) -> bool:
+        """Whether a part of a link names someone, glued to other words or not."""
+        folded = fold(text)
+        for index, start, end in self._automaton.find_matches_as_indexes(folded, overlapping=True):
+            needle = self._found[index]
+            if needle.rank == _RANK["alias"]:
+                continue
+            if needle.strength == STRONG and (
+                (end - start >= 5 and needle.level < 2) or self._boundaries(text, folded, start, end, needle) >= 0
+            ):
+                return True
+        return False
+
+    def find(self, text: str) -> list[Found]:
+        """Names and personal data in a text that went through `clean`, in order, without overlaps."""
+        found = find_patterns(text, self.region, self.named)
+        for place, item in enumerate(found):
+            if item.kind == "phone" and self.phones:
+                digits = phone_digits(text[item.start : item.end], self.region)
+                known = self.phones.get(digits or "")
+                if known is not None:
+                    found[place] = Found(item.start, item.end, "name", self.entities[known].replacement)
+        spans = self._name_spans(text, found)
+        for start, end, owners, _bearers in spans:
+            replacements = {self.entities[number].replacement for number in owners}
+            replacement = replacements.pop() if len(replacements) == 1 else SOMEONE
+            hash_before = text.rfind("#", 0, start)
+            if hash_before >= 0 and not re.search(r"\s", text[hash_before:end]):
+                replacement = re.sub(r"\W", "", replacement)
+            kept = all(self.entities[number].kind == "alias" for number in owners)
+            found.append(Found(start, end, "kept" if kept else "name", replacement))
+        return sorted(found) if spans else found
+
+    def redact(self, text: str, count: Callable[[str], None] | None = None) -> str:
+        """`text` without names and personal data; `count` is told the kind of everything that was replaced."""
+        text = clean(text)
+        found = self.find(text)
+        if not found:
+            return text
+        pieces, at = [], 0
+        for start, end, kind, replacement in found:
+            pieces += [text[at:start], replacement]
+            at = end
+            if count is not None and kind != "kept" and replacement != text[start:end]:
+                count(kind)
+        pieces.append(text[at:])
+        return "".join(pieces)
+
+    # --- Many texts ---
+
+    def suspects(self, texts: list[str]) -> set[int]:
+        """Which of the texts may hold a name or the beginning of a credential; the others surely hold none.
+
+        Hashtags, handles and links are not looked into: whoever calls this treats texts with `SUSPECT_SIGNS` as suspect.
+
+        Args:
+            texts: Without the character U+001E.
+        """
+        original = "\x1e".join(texts)
+        folded = "\x1e".join([text.translate(_FOLD) for text in texts]) + "\x1e"
+        matches = self._suspects.find_matches_as_indexes(folded, overlapping=True)
+        needles = self._suspect_needles
+        starts: list[int] = []
+        for index, start, end in matches:
+            needle = needles[index]
+            if needle is not None and not needle.unspaced:
+                # The cheap half of `_boundaries`; most matches lie within a longer word.
+                if folded[end].isalpha() and folded[end] != folded[end - 1] and folded[end] != "s" and original[end].islower():
+                    continue
+                if original[start].islower():
+                    if needle.strength == GUESS or (start and original[start - 1].isalpha()):
+                        continue
+                elif start and original[start - 1].isupper() and original[start].isupper():
+                    continue
+            starts.append(start)
+        return _rows_of(folded, starts)
+
+
+def _rows_of(joined: str, starts: Iterable[int]) -> set[int]:
+    """The numbers of the rows (divided by U+001E) in which the places `starts` lie."""
+    rows: set[int] = set()
+    row, row_end = 0, joined.find("\x1e")
+    for start in sorted(starts):
+        while 0 <= row_end < start:
+            row += 1
+            row_end = joined.find("\x1e", row_end + 1)
+        rows.add(row)
+    return rows
+
+
+def is_pronoun(name: str) -> bool:
+    """Whether a system notice names nobody by this ("You", "Você")."""
+    return fold(clean(name)).strip() in PRONOUNS

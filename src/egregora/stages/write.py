@@ -1,0 +1,324 @@
+"""Write: one post for each window of messages, by a writer that is chosen as a module of its own."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egregora.database.ir_schema import POSTS
+from egregora.errors import ExportError
+from egregora.pipeline.stage import Stage, StageContext
+from egregora.stages.writers import extractive
+from egregora.stages.writers.draft import Block, Draft, Window
+from egregora.stages.writers.markdown import escape, link
+from egregora.stages.writers.phrases import Language, language
+from egregora.stages.writers.words import Background, background
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+__all__ = ["STAGE", "WritePost", "write"]
+
+WritePost = Callable[[Window, Background, Any, StageContext], Draft | None]
+"""A writer: makes a draft of one window, or says by `context.log` why there is none."""
+
+_ALIGNED_TO = date(1970, 1, 5)
+"""A Monday from which windows of days are counted, so that a longer export cuts the same days alike."""
+_PIECE = 5_000
+"""Messages whose text is counted at once."""
+_MOST_RELATED = 3
+_LEAST_ALIKE = 0.16
+_SLUG_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A draft with what it was made from."""
+
+    window: Window
+    draft: Draft
+    first_ts: datetime
+    last_ts: datetime
+
+
+def write(table: ir.Table, config: Any, *, run_id: str, context: StageContext, write_post: WritePost) -> pa.Table:
+    """Write the posts of a site.
+
+    Args:
+        table: `ENRICHED` rows, any order.
+        config: Reads `write.*`, `parse.timezone` and `site.language`, and what the writer reads.
+        context: Gets one child run for each window, labelled with it.
+        write_post: The writer.
+
+    Returns:
+        `POSTS` rows, by time; none for windows with too little in them.
+
+    Raises:
+        ExportError: no message lies between `write.from_date` and `write.to_date`.
+    """
+    source = _Source(table, config)
+    source.check_range()
+    known = source.background()
+    total = source.count()
+    written: list[_Written] = []
+    for done, (window, first_ts, last_ts) in enumerate(source.windows(), 1):
+        with context.child(window.label, rows_in=len(window.ids)) as child:
+            draft = write_post(window, known, config, child)
+            child.rows_out = 0 if draft is None else 1
+        if draft is not None:
+            written.append(_Written(window, draft, first_ts, last_ts))
+        context.progress(done, total, unit="windows")
+    context.log(f"{len(written)} posts from {total} windows with messages")
+    return _posts(written, language(config.site.language))
+
+
+class _Source:
+    """The messages in range, each with its window."""
+
+    def __init__(self, table: ir.Table, config: Any) -> None:
+        # Checkpoints are bound as temporary views, which only this connection sees, not a cursor of it.
+        self.con: Any = table.get_backend().con
+        self.config = config
+        self.size, self.unit = int(config.write.window[:-1]), config.write.window[-1]
+        zone = config.parse.timezone.replace("'", "''")
+        self.all = f"SELECT *, (ts AT TIME ZONE 'UTC' AT TIME ZONE '{zone}') AS wall FROM ({table.compile()})"
+        bounds = [
+            f"wall::DATE {sign} DATE '{day.isoformat()}'"
+            for sign, day in ((">=", config.write.from_date), ("<=", config.write.to_date))
+            if day is not None
+        ]
+        number = (
+            f"floor(date_diff('day', DATE '{_ALIGNED_TO}', wall::DATE) / {self.size})"
+            if self.unit == "d"
+            else f"floor((row_number() OVER (ORDER BY ts, thread_id, seq) - 1) / {self.size})"
+        )
+        where = f"WHERE {' AND '.join(bounds)}" if bounds else ""
+        self.rows = f"SELECT *, {number}::BIGINT AS number FROM ({self.all}) {where}"
+
+    def check_range(self) -> None:
+        """Refuse a range without messages, naming the days that there are."""
+        write = self.config.write
+        if self.con.execute(f"SELECT 1 FROM ({self.rows}) LIMIT 1").fetchone():
+            return
+        first, last = self.con.execute(f"SELECT min(wall)::DATE, max(wall)::DATE FROM ({self.all})").fetchone()
+        if first is None:
+            raise ExportError("the chat has no messages", hint="check that the export is the right one")
+        since, until = write.from_date or first, write.to_date or last
+        raise ExportError(
+            f"no messages between {since} and {until}",
+            hint=f"the chat has messages from {first} to {last}",
+        )
+
+    def count(self) -> int:
+        """Windows that have messages."""
+        return int(self.con.execute(f"SELECT count(DISTINCT number) FROM ({self.rows})").fetchone()[0])
+
+    def background(self) -> Background:
+        """Word counts of all windows."""
+        aliases = self.con.execute(
+            f"SELECT DISTINCT alias FROM ({self.rows}) WHERE alias IS NOT NULL ORDER BY 1"
+        ).fetchall()
+        # One message in fifty is a language of the chat; less is a guess gone wrong, or a quotation.
+        spoken = self.con.execute(
+            f"SELECT language, count(*) AS n, sum(n) OVER () AS total FROM ({self.rows}) "
+            "WHERE language IS NOT NULL GROUP BY language QUALIFY n >= total / 50 ORDER BY language"
+        ).fetchall()
+        languages = {"en", "pt", self.config.site.language[:2]} | {row[0] for row in spoken}
+        pieces = self.con.execute(
+            f"SELECT number, string_agg(text, chr(10)) FROM ({self.rows}) "
+            f"WHERE kind NOT IN ('system', 'deleted') AND text <> '' "
+            f"GROUP BY number, seq // {_PIECE} ORDER BY number"
+        )
+        return background(iter(pieces.fetchone, None), [row[0] for row in aliases], sorted(languages))
+
+    def windows(self) -> Iterator[tuple[Window, datetime, datetime]]:
+        """The windows in order of time, each with its first and last time (UTC); one is in memory at a time."""
+        reader = self.con.execute(
+            "SELECT number, event_id, thread_id, epoch(ts)::BIGINT AS utc, epoch(wall)::BIGINT AS wall, alias, kind, "
+            "text, language, reply_to, CASE WHEN len(links) > 0 THEN links END AS links, media, "
+            f"CASE WHEN kind = 'poll' THEN attrs END AS attrs FROM ({self.rows}) ORDER BY number, thread_id, seq"
+        ).to_arrow_reader(50_000)
+        pending: list[pa.RecordBatch] = []
+        current: int | None = None
+        for batch in reader:
+            ends = pc.run_end_encode(batch.column("number"))
+            start = 0
+            for number, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
+                if number != current and pending:
+                    yield self._window(current, pending)
+                    pending = []
+                current = number
+                pending.append(batch.slice(start, end - start))
+                start = end
+        if pending:
+            yield self._window(current, pending)
+
+    def _window(self, number: Any, batches: list[pa.RecordBatch]) -> tuple[Window, datetime, datetime]:
+        rows = pa.Table.from_batches(batches).combine_chunks()
+        ids = rows.column("event_id").to_pylist()
+        places = {event: i for i, event in enumerate(ids)}
+        utc, wall = rows.column("utc").to_pylist(), rows.column("wall").to_pylist()
+        if self.unit == "d":
+            first_day = _ALIGNED_TO + timedelta(days=number * self.size)
+            last_day = first_day + timedelta(days=self.size - 1)
+            label = f"{first_day}" if self.size == 1 else f"{first_day}..{last_day}"
+        else:
+            first_day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(wall))).date()
+            label = f"messages {number * self.size + 1}..{(number + 1) * self.size}"
+        window = Window(
+            label=label,
+            first_day=first_day,
+            days=self.size if self.unit == "d" else None,
+            ids=ids,
+            threads=rows.column("thread_id").to_pylist(),
+            times=wall,
+            authors=rows.column("alias").to_pylist(),
+            kinds=rows.column("kind").to_pylist(),
+            texts=rows.column("text").to_pylist(),
+            languages=rows.column("language").to_pylist(),
+            replies=[
+                -1 if parent is None else places.get(parent, -1) for parent in rows.column("reply_to").to_pylist()
+            ],
+            links=_sparse(rows.column("links")),
+            media=_sparse(rows.column("media")),
+            attrs={row: json.loads(value) for row, value in _sparse(rows.column("attrs")).items()},
+        )
+        return window, _utc(min(utc)), _utc(max(utc))
+
+
+def _sparse(column: pa.ChunkedArray) -> dict[int, Any]:
+    """The values of a column that is mostly NULL, by row."""
+    return {row: column[row].as_py() for row in pc.indices_nonzero(column.is_valid()).to_pylist()}
+
+
+def _utc(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def _posts(written: list[_Written], words: Language) -> pa.Table:
+    """The posts, with what each can only have once all are written: its own title, its identity, and links."""
+    titles = _titles(written, words)
+    ids = _post_ids(written, titles)
+    related = _related(written)
+    rows = []
+    for i, (item, title) in enumerate(zip(written, titles, strict=True)):
+        draft = item.draft
+        blocks = list(draft.blocks)
+        if related[i]:
+            blocks.append(_earlier(related[i], titles, ids, words))
+        rows.append(
+            {
+                "post_id": ids[i],
+                "window": item.window.label,
+                "title": title,
+                "standfirst": draft.standfirst,
+                "body": "\n\n".join(block.markdown for block in blocks),
+                "tags": list(draft.tags),
+                "people": list(draft.people),
+                "language": draft.language,
+                "first_ts": item.first_ts,
+                "last_ts": item.last_ts,
+                "sources": [list(block.sources) for block in blocks],
+                "related": [ids[j] for j, _ in related[i]],
+                "signals": draft.signals,
+                "writer": draft.writer,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=POSTS.arrow())
+
+
+def _titles(written: list[_Written], words: Language) -> list[str]:
+    """One title for each post, no two alike: the writer's best that is free, else its best with the date."""
+    taken: set[str] = set()
+    titles = []
+    for item in written:
+        best = item.draft.titles[0]
+        dated = words.say("title.dated", title=best, day=words.day_and_year(item.window.first_day))
+        options = [*item.draft.titles, dated, *(f"{dated} {n}" for n in range(2, len(written) + 3))]
+        title = next(option for option in options if option.casefold() not in taken)
+        taken.add(title.casefold())
+        titles.append(title)
+    return titles
+
+
+def _post_ids(written: list[_Written], titles: list[str]) -> list[str]:
+    """Slugs: the date and the title's first words in ASCII, with a number where two would be the same."""
+    taken: set[str] = set()
+    ids = []
+    for item, title in zip(written, titles, strict=True):
+        ascii_title = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower().replace("'", "")
+        words = re.findall(r"[a-z0-9]+", ascii_title)[:_SLUG_WORDS]
+        slug = "-".join(
+            [item.window.first_day.isoformat(), *words] if words else [item.window.first_day.isoformat(), "post"]
+        )
+        numbered = (slug if n == 1 else f"{slug}-{n}" for n in range(1, len(written) + 2))
+        post_id = next(option for option in numbered if option not in taken)
+        taken.add(post_id)
+        ids.append(post_id)
+    return ids
+
+
+def _related(written: list[_Written]) -> list[list[tuple[int, list[str]]]]:
+    """For each post the earlier ones that share its terms, nearest first, with up to two of the terms shared.
+
+    A term that many posts have connects nothing, so a term counts by how few have it.
+    """
+    holders: dict[str, list[int]] = {}
+    for i, item in enumerate(written):
+        for term in item.draft.terms:
+            holders.setdefault(term, []).append(i)
+    most = max(3, len(written) // 8)
+    found = []
+    for i, item in enumerate(written):
+        shared: dict[int, list[tuple[float, str]]] = {}
+        for term, weight in item.draft.terms.items():
+            posts = holders[term]
+            if len(posts) > most:
+                continue
+            for j in posts:
+                if j >= i:
+                    break
+                strength = min(weight, written[j].draft.terms[term]) / (len(posts) - 1)
+                shared.setdefault(j, []).append((strength, term))
+        scores = [(sum(strength for strength, _ in terms), j) for j, terms in shared.items()]
+        near = sorted((score for score in scores if score[0] >= _LEAST_ALIKE), key=lambda pair: (-pair[0], -pair[1]))
+        found.append(
+            [
+                (
+                    j,
+                    [
+                        item.draft.spelling[term]
+                        for _, term in sorted(shared[j], key=lambda pair: (-pair[0], pair[1]))[:2]
+                    ],
+                )
+                for _, j in near[:_MOST_RELATED]
+            ]
+        )
+    return found
+
+
+def _earlier(related: list[tuple[int, list[str]]], titles: list[str], ids: list[str], words: Language) -> Block:
+    """The line that leads to earlier posts, each with what it has in common with this one."""
+    links = [
+        words.say("earlier.on", link=link(titles[j], f"{ids[j]}.html"), topics=escape(words.join(terms)))
+        for j, terms in related
+    ]
+    return Block(words.say("earlier", links=words.join(links)))
+
+
+STAGE = Stage(
+    name="write",
+    func=functools.partial(write, write_post=extractive.write_post),
+    output=POSTS,
+    config_keys=("write", "parse.timezone", "site.language"),
+    distributions=("stopwordsiso",),
+)

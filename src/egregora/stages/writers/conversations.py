@@ -1,0 +1,114 @@
+"""Where one conversation of a window ends and the next begins: silence proposes, words decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+
+from egregora.stages.writers.draft import Window
+from egregora.stages.writers.words import Background, Tokens
+
+__all__ = ["Span", "conversations"]
+
+_SHORTEST_SILENCE = 30 * 60
+_LONGEST_SILENCE = 5 * 3600
+_LONG = 30
+"""Messages from which a stretch without silences is looked at for changes of topic."""
+_BLOCK = 12
+"""Messages on either side of a possible change that are compared."""
+_RESUMED = 8 * 3600
+"""Seconds of silence after which a conversation isn't taken up again."""
+_ALIKE = 0.2
+"""Cosine of two short conversations' words from which they are one."""
+_UNLIKE = 0.08
+"""Cosine of the two sides' words below which the topic has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows `start` to `end` (not included) of a window."""
+
+    start: int
+    end: int
+
+
+def conversations(window: Window, tokens: Tokens, known: Background) -> list[Span]:
+    """Cut a window into conversations: every row is in one of them, in order."""
+    spans = []
+    for start, end in _threads(window):
+        parts = [part for span in _by_silence(window, start, end) for part in _by_words(window, tokens, known, span)]
+        spans.extend(_resumed(window, tokens, known, parts))
+    return spans
+
+
+def _threads(window: Window) -> list[tuple[int, int]]:
+    cuts = [i for i in range(1, len(window.ids)) if window.threads[i] != window.threads[i - 1]]
+    return list(zip([0, *cuts], [*cuts, len(window.ids)], strict=True))
+
+
+def _by_silence(window: Window, start: int, end: int) -> list[Span]:
+    """Cut where it was quiet for longer than is usual in this window, unless what follows is an answer."""
+    times = window.times
+    gaps = sorted(times[i] - times[i - 1] for i in range(start + 1, end))
+    usual = gaps[len(gaps) * 3 // 4] if gaps else 0
+    silence = min(max(6 * usual, _SHORTEST_SILENCE), _LONGEST_SILENCE)
+    spans, begin = [], start
+    for i in range(start + 1, end):
+        gap = times[i] - times[i - 1]
+        if gap > silence and not (gap < 3 * silence and begin <= window.replies[i] < i):
+            spans.append(Span(begin, i))
+            begin = i
+    spans.append(Span(begin, end))
+    return spans
+
+
+def _by_words(window: Window, tokens: Tokens, known: Background, span: Span) -> list[Span]:
+    """Cut a long stretch where a short pause and a change of words come together."""
+    if span.end - span.start < _LONG:
+        return [span]
+    times, replies = window.times, window.replies
+    gaps = sorted(times[i] - times[i - 1] for i in range(span.start + 1, span.end))
+    pause = max(180, 3 * gaps[len(gaps) // 2])
+    found: list[tuple[float, int]] = []
+    for i in range(span.start + _BLOCK, span.end - _BLOCK + 1):
+        if times[i] - times[i - 1] < pause or span.start <= replies[i] < i:
+            continue
+        alike = _cosine(_words(tokens, known, i - _BLOCK, i), _words(tokens, known, i, i + _BLOCK))
+        if alike < _UNLIKE:
+            found.append((alike, i))
+    cuts: list[int] = []
+    for _, i in sorted(found):
+        if all(abs(i - other) >= _BLOCK for other in cuts):
+            cuts.append(i)
+    edges = [span.start, *sorted(cuts), span.end]
+    return [Span(a, b) for a, b in pairwise(edges)]
+
+
+def _resumed(window: Window, tokens: Tokens, known: Background, spans: list[Span]) -> list[Span]:
+    """Join what was taken up again later the same day: a few messages with the words of those before the silence."""
+    joined = spans[:1]
+    for span in spans[1:]:
+        before = joined[-1]
+        short = min(before.end - before.start, span.end - span.start) <= _BLOCK
+        gap = window.times[span.start] - window.times[before.end - 1]
+        if short and _SHORTEST_SILENCE <= gap <= _RESUMED:
+            left, right = (_words(tokens, known, part.start, part.end) for part in (before, span))
+            if sum((left & right).values()) > 1 and _cosine(left, right) >= _ALIKE:
+                joined[-1] = Span(before.start, span.end)
+                continue
+        joined.append(span)
+    return joined
+
+
+def _words(tokens: Tokens, known: Background, start: int, end: int) -> Counter[str]:
+    return Counter(filter(known.content.__contains__, tokens.lower[tokens.starts[start] : tokens.starts[end]]))
+
+
+def _cosine(left: Counter[str], right: Counter[str]) -> float:
+    both = left.keys() & right.keys()
+    if not both:
+        return 0.0
+    lengths = sum(n * n for n in left.values()) * sum(n * n for n in right.values())
+    return sum(left[word] * right[word] for word in both) / sqrt(lengths)

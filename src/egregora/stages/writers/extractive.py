@@ -1,0 +1,748 @@
+"""The writer that needs no model: it chooses what was said best, in order, and says around it only what it knows.
+
+Every sentence of its own is a fact that was counted (who began, who joined, how long, what was decided); every other
+sentence is a quotation. Nothing is paraphrased, so nothing can be made up.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import pairwise
+from math import log1p
+from typing import Any, Final
+
+from egregora.pipeline.stage import StageContext
+from egregora.stages.writers import cues
+from egregora.stages.writers.conversations import Span, conversations
+from egregora.stages.writers.draft import Block, Draft, Window
+from egregora.stages.writers.markdown import escape, image, inline_quote, link, plain, quote, safe_url, site_name
+from egregora.stages.writers.phrases import Language, language
+from egregora.stages.writers.words import SEPARATOR, Background, Term, Terms, Tokens, terms_of, tokenise
+
+__all__ = ["write_post"]
+
+_WRITER: Final = "extractive"
+_MAX_SECTIONS: Final = 6
+_QUOTES_EACH: Final = 5
+"""A conversation is told with about so many quotations: fewer make no story."""
+_MAX_ITEMS: Final = 6
+"""Entries of a list of decisions, questions or links."""
+_MAX_PICTURES: Final = 6
+_MAX_PASSING: Final = 5
+_LATE_ANSWER: Final = 3 * 3600
+"""Seconds after which what somebody else says no longer counts as an answer, unless it is marked as one."""
+_SELF_CONTAINED: Final = 6
+"""Words from which a decision is understood without what it answers."""
+_SHORT: Final = 3
+"""Words up to which a message right after somebody else's counts as a reaction to it."""
+_SPOKEN: Final = frozenset(("text", "media", "poll", "location", "contact"))
+
+
+@dataclass(slots=True)
+class _Talk:
+    """One conversation and what is known of it."""
+
+    span: Span
+    rows: list[int]
+    """Rows that people sent, in order."""
+    people: list[str]
+    """Most active first."""
+    opener: int = -1
+    kind: str = "text"
+    topics: list[tuple[float, Term]] = field(default_factory=list)
+    decisions: list[int] = field(default_factory=list)
+    questions: list[int] = field(default_factory=list)
+    laughs: int = 0
+    answers: int = 0
+    score: float = 0.0
+    topic: Term | None = None
+    again: bool = False
+
+
+def write_post(window: Window, known: Background, config: Any, context: StageContext) -> Draft | None:
+    """Write the post of one window.
+
+    Args:
+        window: Its messages.
+        known: Word counts of all windows.
+        config: Reads `write.min_messages`, `write.max_quotes` and `site.language`.
+        context: Is told why there is no post, if there is none.
+
+    Returns:
+        The draft, or None where fewer than `write.min_messages` messages say something.
+    """
+    reader = _Reader(window, known)
+    substance = sum(reader.substantial)
+    if substance < config.write.min_messages:
+        context.log(f"no post: {substance} messages of substance, {config.write.min_messages} are needed")
+        return None
+    return _Desk(reader, language(config.site.language), config.write.max_quotes).write()
+
+
+class _Reader:
+    """Reads a window once: what each message does, and which conversations there are."""
+
+    def __init__(self, window: Window, known: Background) -> None:
+        self.window = window
+        self.known = known
+        spoken = [
+            kind in _SPOKEN and author is not None for kind, author in zip(window.kinds, window.authors, strict=True)
+        ]
+        texts = [text if said else "" for said, text in zip(spoken, window.texts, strict=True)]
+        self.tokens: Tokens = tokenise(texts)
+        self.words = [[word for word in self.tokens.of(row) if word[:1].isalpha()] for row in range(len(texts))]
+        names = {author: plain(author or "") or "?" for author in dict.fromkeys(window.authors)}
+        self.who = [names[author] for author in window.authors]
+        self.asking = [
+            said and "?" in text and cues.is_question(text) for said, text in zip(spoken, texts, strict=True)
+        ]
+        self.substantial = [said and self._says_something(row) for row, said in enumerate(spoken)]
+        self.spoken = spoken
+        self.answered_by: dict[int, list[int]] = {}
+        for row, parent in enumerate(window.replies):
+            if parent >= 0 and spoken[row] and window.authors[row] != window.authors[parent]:
+                self.answered_by.setdefault(parent, []).append(row)
+        self.laughing = [
+            said and len(words) <= 3 and cues.laughs(text)
+            for said, words, text in zip(spoken, self.words, texts, strict=True)
+        ]
+        self.terms: Terms = terms_of(self.tokens, window.authors, known)
+        self.spans = conversations(window, self.tokens, known)
+        self.deciding = self._rows_with(cues.DECIDING_WORDS)
+
+    def _says_something(self, row: int) -> bool:
+        window = self.window
+        if window.kinds[row] in ("poll", "location") or row in window.links:
+            return True
+        if row in window.media and _is_picture(window, row):
+            return True
+        return bool(self.words[row]) and not cues.is_slight(self.words[row])
+
+    def _rows_with(self, wanted: frozenset[str]) -> set[int]:
+        rows, row = set(), 0
+        for token in self.tokens.lower:
+            if token == SEPARATOR:
+                row += 1
+            elif token in wanted:
+                rows.add(row)
+        return rows
+
+    def quotable(self, row: int) -> bool:
+        """Whether a message can be quoted: somebody's text, with more in it than addresses and placeholders."""
+        return self.spoken[row] and self.window.kinds[row] in ("text", "media") and bool(self.words[row])
+
+    def talks(self) -> list[_Talk]:
+        """The window's conversations in which somebody said something."""
+        found = []
+        for span in self.spans:
+            rows = [row for row in range(span.start, span.end) if self.spoken[row]]
+            if any(self.substantial[row] for row in rows):
+                found.append(self._talk(span, rows))
+        self._give_topics(found)
+        for talk in found:
+            talk.score = self._score(talk)
+        return found
+
+    def _talk(self, span: Span, rows: list[int]) -> _Talk:
+        window = self.window
+        counts = Counter(window.authors[row] or "" for row in rows)
+        talk = _Talk(span, rows, sorted(counts, key=lambda name: (-counts[name], name)))
+        talk.opener = next(row for row in rows if self.substantial[row])
+        talk.kind = self._kind(talk.opener)
+        talk.laughs = sum(self.laughing[row] for row in rows)
+        talk.answers = sum(len(self.answered_by.get(row, ())) for row in rows)
+        settled = {row for row in rows if row in self.deciding and self._decides(row, span)}
+        # "Agreed" to a decision settles nothing further.
+        talk.decisions = [row for row in sorted(settled) if window.replies[row] not in settled]
+        talk.questions = [row for row in rows if self.asking[row] and self._is_open(row, span)]
+        return talk
+
+    def _kind(self, row: int) -> str:
+        window = self.window
+        if window.kinds[row] == "poll":
+            return "poll"
+        if row in window.links:
+            return "link"
+        if _is_picture(window, row):
+            return "picture"
+        return "question" if self.asking[row] else "text"
+
+    def _following(self, row: int, span: Span, most: int) -> list[int]:
+        """The next rows of the conversation that others sent."""
+        author = self.window.authors[row]
+        others = (i for i in range(row + 1, span.end) if self.spoken[i] and self.window.authors[i] != author)
+        return [i for _, i in zip(range(most), others, strict=False)]
+
+    def _decides(self, row: int, span: Span) -> bool:
+        window = self.window
+        text = window.texts[row]
+        if window.kinds[row] not in ("text", "media") or len(text) > 400:
+            return False
+        if cues.decides(text):
+            return True
+        if not cues.proposes(text):
+            return False
+        # A proposal is a decision once two of the others (or the only other) agree at once and nobody objects.
+        replies = self._following(row, span, 4)
+        agreeing = {window.authors[i] for i in replies if window.replies[i] == row and cues.agrees(window.texts[i])}
+        company = {window.authors[i] for i in range(span.start, span.end) if self.spoken[i]}
+        return len(agreeing) >= min(2, len(company) - 1) > 0
+
+    def _is_open(self, row: int, span: Span) -> bool:
+        window = self.window
+        if window.kinds[row] != "text" or self.answered_by.get(row):
+            return False
+        if len(window.texts[row]) > 300:
+            return False
+        # Who asks and then says more may be answered below that; only what nobody came after is surely open.
+        return not any(window.times[i] - window.times[row] <= _LATE_ANSWER for i in self._following(row, span, 1))
+
+    def _give_topics(self, talks: list[_Talk]) -> None:
+        """For each conversation the terms that it is about, best first."""
+        owner: dict[int, int] = {}
+        for number, talk in enumerate(talks):
+            for row in talk.rows:
+                owner[row] = number
+        for term in self.terms.ranked:
+            local: Counter[int] = Counter(owner[row] for row in term.rows if row in owner)
+            total = sum(local.values())
+            for number, n in local.items():
+                if n < 2 and (len(talks[number].rows) > 8 or total > 4):
+                    continue
+                saying = {self.who[row] for row in term.rows if owner.get(row) == number}
+                company = {1: 0.6, 2: 1.0}.get(len(saying), 1.2)
+                talks[number].topics.append((company * term.weight * n**0.5 * (n / total) ** 0.5, term))
+        for talk in talks:
+            talk.topics.sort(key=lambda item: (-item[0], item[1].words))
+
+    def _score(self, talk: _Talk) -> float:
+        window = self.window
+        substance = sum(self.substantial[row] for row in talk.rows)
+        pictures = sum(_is_picture(window, row) for row in talk.rows)
+        topical = min(talk.topics[0][0], 3.0) if talk.topics else 0.0
+        return (
+            1.2 * log1p(substance)
+            + 0.8 * log1p(len(talk.people) - 1)
+            + 0.5 * log1p(talk.answers)
+            + 0.5 * log1p(talk.laughs)
+            + 1.8 * min(len(talk.decisions), 2)
+            + 0.3 * min(pictures, 2)
+            + 1.2 * any(window.kinds[row] == "poll" for row in talk.rows)
+            + 0.7 * topical
+        )
+
+    def worth(self, row: int) -> float:
+        """How much a message adds to an excerpt; what is slight takes away from it."""
+        window = self.window
+        if not self.quotable(row):
+            return -0.1
+        if not self.substantial[row]:
+            return -0.15
+        text = window.texts[row]
+        weights = self.terms.weights
+        score = min(1.4, sum(weights[word] for word in weights.keys() & self.words[row]))
+        score += 0.5 if 35 <= len(text) <= 320 else 0.15 if len(text) > 15 else -0.1
+        score += 0.3 if "?" in text else 0.0
+        score += 0.2 if window.replies[row] >= 0 else 0.0
+        score += 0.25 * min(3, len(self.answered_by.get(row, ())))
+        # Laughter right after it: it was funny.
+        score += 0.3 * sum(self.laughing[row + 1 : row + 4])
+        return score
+
+
+def _is_picture(window: Window, row: int) -> bool:
+    media = window.media.get(row)
+    if not media or window.kinds[row] != "media":
+        return False
+    return bool(media.get("thumbnail") or (media.get("blob") and str(media.get("mime") or "").startswith("image/")))
+
+
+class _Desk:
+    """Makes a post of what was read."""
+
+    def __init__(self, reader: _Reader, words: Language, max_quotes: int) -> None:
+        self.reader = reader
+        self.window = reader.window
+        self.words = words
+        self.max_quotes = max_quotes
+        self.blocks: list[Block] = []
+        self.pictures_left = _MAX_PICTURES
+        self.said: Counter[str] = Counter()
+        self.dated = self.window.days is None or self.window.days > 7
+        self.seed = zlib.crc32(self.window.ids[0].encode())
+
+    def write(self) -> Draft:
+        talks = self.reader.talks()
+        chosen = self._choose(talks)
+        self._name_topics(chosen)
+        rest = [talk for talk in talks if talk not in chosen]
+        shares = self._quotes_for(chosen)
+        for talk, quotes in zip(chosen, shares, strict=True):
+            self._section(talk, quotes)
+        # A conversation that isn't told may still have settled something.
+        decisions = [row for talk in talks for row in talk.decisions]
+        questions = [row for talk in talks for row in talk.questions]
+        shown_decisions = self._decided(decisions)
+        shown_questions = self._still_open(questions)
+        self._passing(rest)
+        self._links()
+        people = self._took_part()
+        named = [talk for talk in chosen if talk.topic and not talk.again]
+        named.sort(key=lambda talk: (-talk.score * talk.topics[0][0], talk.span.start))
+        topics = [talk.topic for talk in named if talk.topic]
+        # What is said once is no thread that leads to another post.
+        terms = [term for term in self.reader.terms.ranked[:20] if len(term.rows) > 1]
+        heaviest = terms[0].weight if terms else 1.0
+        return Draft(
+            titles=self._titles(topics, people),
+            standfirst=self._standfirst(topics, people, shown_decisions, shown_questions),
+            blocks=tuple(self.blocks),
+            tags=self._tags(),
+            people=tuple(people),
+            language=self._language(),
+            signals=self._signals(talks, people, len(decisions)),
+            writer=_WRITER,
+            terms={term.key: round(term.weight / heaviest, 3) for term in terms},
+            spelling={term.key: plain(term.shown) for term in terms},
+        )
+
+    # What is told, and under which name
+
+    def _choose(self, talks: list[_Talk]) -> list[_Talk]:
+        """The conversations that are told, in order of time."""
+        ranked = sorted(talks, key=lambda talk: (-talk.score, talk.span.start))
+        best = ranked[0].score
+        told = [
+            talk
+            for talk in ranked
+            if talk.score >= 0.5 * best and sum(self.reader.quotable(row) for row in talk.rows) >= 2
+        ]
+        most = min(_MAX_SECTIONS, max(1, self.max_quotes // _QUOTES_EACH))
+        return sorted(told[:most] or ranked[:1], key=lambda talk: (self.window.times[talk.opener], talk.span.start))
+
+    def _name_topics(self, talks: list[_Talk]) -> None:
+        """Give each conversation the topic that says most of it; the same topic twice only if nothing else fits."""
+        taken: set[str] = set()
+        for talk in sorted(talks, key=lambda talk: (-talk.score, talk.span.start)):
+            if not talk.topics:
+                continue
+            best = talk.topics[0][0]
+            fresh = [term for score, term in talk.topics if score >= 0.5 * best and taken.isdisjoint(term.words)]
+            talk.topic = fresh[0] if fresh else talk.topics[0][1]
+            taken.update(talk.topic.words)
+        told: set[str] = set()
+        for talk in talks:
+            if talk.topic is not None:
+                talk.again = talk.topic.key in told
+                told.add(talk.topic.key)
+
+    def _quotes_for(self, talks: list[_Talk]) -> list[int]:
+        """How many messages each conversation may quote: by its weight, at least two."""
+        total = sum(talk.score for talk in talks)
+        return [max(2, min(8, round(self.max_quotes * talk.score / total))) for talk in talks]
+
+    def _shown(self, term: Term) -> str:
+        """A topic as it stands inside a sentence."""
+        languages = Counter(self.window.languages[row] for row in term.rows)
+        foreign = languages[self.words.code] < 0.5 * (len(term.rows) - languages[None])
+        if term.shown[:1].isupper() or foreign:
+            return plain(term.shown)
+        articles: Counter[str] = Counter()
+        for word, n in term.before.items():
+            if word in self.words.articles:
+                articles[self.words.articles[word]] += n
+        article = min(articles, key=lambda word: (-articles[word], word), default="")
+        common = sum(articles.values()) >= 0.25 * sum(term.before.values())
+        return plain(f"{article} {term.shown}" if common else term.shown)
+
+    # Sections
+
+    def _section(self, talk: _Talk, quotes: int) -> None:
+        window = self.window
+        moment = self.words.moment(window.when(talk.opener), dated=self.dated)
+        self.blocks.append(Block(f"## {escape(moment)}: {escape(self._heading(talk))}"))
+        self.blocks.append(self._narration(talk))
+        runs = self._excerpts(talk, quotes)
+        quoted = {row for run in runs for row in run}
+        bridges = {run[0]: (before, run) for before, run in pairwise(runs)}
+        for row in talk.rows:
+            if row in bridges:
+                self._bridge(talk, *bridges[row])
+            if window.kinds[row] == "poll":
+                self._poll(row)
+            if _is_picture(window, row):
+                self._picture(row)
+            if row in quoted:
+                markdown = quote(self._who(row), window.texts[row], window.links.get(row, ()))
+                self.blocks.append(Block(markdown, (window.ids[row],)))
+
+    def _heading(self, talk: _Talk) -> str:
+        if talk.topic is not None:
+            topic = self._shown(talk.topic)
+            return self._say("again", topic=topic) if talk.again else topic
+        return self._say(f"topic.{talk.kind}", opener=self._who(talk.opener), names=self.words.names(talk.people, 2))
+
+    def _narration(self, talk: _Talk) -> Block:
+        window, words = self.window, self.words
+        opener = self._who(talk.opener)
+        first: dict[str, int] = {}
+        for row in talk.rows:
+            name = self._who(row)
+            if row > talk.opener and name != opener:
+                first.setdefault(name, row)
+        sources = [talk.opener, *list(first.values())[:4]]
+        if first:
+            text = self._say(f"open.{talk.kind}", opener=opener, others=words.names(list(first), 3))
+        else:
+            text = self._say(f"open.{talk.kind}.alone", opener=opener)
+        counts = Counter(self._who(row) for row in talk.rows)
+        lasted = window.times[talk.rows[-1]] - window.times[talk.rows[0]]
+        more = ""
+        if talk.decisions:
+            more = self._say("joined.settled")
+            sources.extend(talk.decisions[:2])
+        elif talk.laughs >= 3:
+            more = self._say("joined.laugh")
+            sources.extend(row for row in talk.rows if self.reader.laughing[row])
+        elif len(talk.people) > 2 and counts[talk.people[0]] + counts[talk.people[1]] >= 0.7 * len(talk.rows) >= 8:
+            more = self._say("joined.pair", a=talk.people[0], b=talk.people[1])
+        elif len(talk.rows) >= 20 and lasted >= 1200:
+            more = self._say("joined.length", n=words.number(len(talk.rows)), duration=words.duration(lasted))
+        elif talk.questions and first:
+            more = self._say("joined.open")
+            sources.extend(talk.questions)
+        return Block(escape(_sentence(f"{text} {more}".strip())), self._ids(sources))
+
+    def _excerpts(self, talk: _Talk, quotes: int) -> list[list[int]]:
+        """One or two runs of consecutive messages of the conversation, without what is slight in them."""
+        reader, window = self.reader, self.window
+        decisive = set(talk.decisions)
+        # A nod belongs to what it answers where that asked or settled something.
+        rows = [row for row in talk.rows if reader.quotable(row) and (reader.substantial[row] or row in decisive)]
+        if len(rows) <= quotes:
+            return [rows] if rows else []
+        worth = [reader.worth(row) + (1.0 if row in decisive else 0.0) for row in rows]
+        place = {row: i for i, row in enumerate(rows)}
+
+        def best(length: int, low: int, high: int) -> tuple[float, int]:
+            top = (float("-inf"), low)
+            for start in range(low, high - length + 1):
+                score = sum(worth[start : start + length])
+                parent = place.get(window.replies[rows[start]], start)
+                if parent < start:
+                    score -= 0.6  # an answer without its question
+                if start == 0:
+                    score += 1.2  # where it began
+                elif window.times[rows[start]] - window.times[rows[start - 1]] > 600:
+                    score += 0.4  # where somebody begins anew
+                if score > top[0] + 1e-9:
+                    top = (score, start)
+            return top
+
+        begin = next((i for i in range(min(4, len(rows))) if worth[i] >= 0.4), 0)
+        tail = quotes - quotes * 2 // 5
+        if quotes < 4 or len(rows) - begin < quotes + 2:
+            _, start = best(quotes, begin, len(rows))
+            return [rows[start : start + quotes]]
+        # How it began, and the best of what came of it.
+        head = begin + quotes - tail
+        _, start = best(tail, head, len(rows))
+        if start <= head + 1:
+            return [rows[begin : begin + quotes]]
+        return [rows[begin:head], rows[start : start + tail]]
+
+    def _bridge(self, talk: _Talk, before: list[int], after: list[int]) -> None:
+        gap = self.window.times[after[0]] - self.window.times[before[-1]]
+        if gap >= 1200:
+            duration = self.words.duration(gap)
+            text = self._say("bridge.gap", duration=duration, duration_cap=_sentence(duration))
+        elif after[-1] >= talk.rows[-1] - 1:
+            text = self._say("bridge.end")
+        else:
+            text = self._say("bridge.short")
+        self.blocks.append(Block(escape(text), self._ids([before[-1], after[0]])))
+
+    def _picture(self, row: int) -> None:
+        if self.pictures_left <= 0:
+            return
+        self.pictures_left -= 1
+        media = self.window.media[row]
+        alt = self._say("picture", who=self._who(row), day=self.words.day(self.window.when(row)))
+        blob = media.get("thumbnail") or media["blob"]
+        self.blocks.append(Block(image(alt, blob), (self.window.ids[row],)))
+
+    def _poll(self, row: int) -> None:
+        attrs = self.window.attrs.get(row, {})
+        options = [item for item in attrs.get("options", ()) if isinstance(item, dict)]
+        if not options:
+            return
+        ranked = sorted(options, key=lambda item: -int(item.get("votes") or 0))
+        result = self.words.join(
+            [
+                self._say("poll.option", option=plain(str(item.get("text") or "…")), n=int(item.get("votes") or 0))
+                for item in ranked[:5]
+            ]
+        )
+        question = plain(str(attrs.get("question") or self.window.texts[row]))
+        text = self._say("poll", opener=self._who(row), question=question, result=result)
+        self.blocks.append(Block(escape(text), (self.window.ids[row],)))
+
+    # Lists
+
+    def _decided(self, rows: list[int]) -> int:
+        items: list[tuple[str, list[int]]] = []
+        for row in self._best(rows):
+            line, used = self._decision(row)
+            # Two who agree to the same settle one thing.
+            if all(used[0] not in others for _, others in items):
+                items.append((line, used))
+        self._list("heading.decided", items)
+        return len(items)
+
+    def _decision(self, row: int) -> tuple[str, list[int]]:
+        """A decision as an entry, with what it answers where it doesn't say by itself what was decided."""
+        window = self.window
+        words = self.reader.words[row]
+        before = window.replies[row]
+        if before < 0 and row and window.threads[row - 1] == window.threads[row]:
+            before = row - 1 if window.times[row] - window.times[row - 1] < 600 else -1
+        # What was nodded to may be a nod itself.
+        while before >= 0 and len(self.reader.words[before]) < 3 and 0 <= window.replies[before] < before:
+            before = window.replies[before]
+        own = inline_quote(window.texts[row])
+        if (
+            len(words) < _SELF_CONTAINED
+            and before >= 0
+            and self.reader.quotable(before)
+            and self.reader.substantial[before]
+        ):
+            first = inline_quote(window.texts[before], limit=140)
+            line = self._say("answered", first=first, quote=own, who=escape(self._who(row)), when=self._on(row))
+            return line, [before, row]
+        return self._say("said", quote=own, who=escape(self._who(row)), when=self._on(row)), [row]
+
+    def _still_open(self, rows: list[int]) -> int:
+        items = [
+            (
+                self._say(
+                    "said", quote=inline_quote(self.window.texts[row]), who=escape(self._who(row)), when=self._on(row)
+                ),
+                [row],
+            )
+            for row in self._best(rows)
+        ]
+        self._list("heading.open", items)
+        return len(items)
+
+    def _best(self, rows: list[int]) -> list[int]:
+        """The rows that say most, as many as a list holds, in order of time."""
+        ranked = sorted(rows, key=lambda row: (-self.reader.worth(row), row))[:_MAX_ITEMS]
+        return sorted(ranked, key=lambda row: (self.window.times[row], row))
+
+    def _passing(self, talks: list[_Talk]) -> None:
+        """What else there was: topics of conversations that aren't told, who came and who went."""
+        topics: list[str] = []
+        sources: list[int] = []
+        seen = {block.markdown.partition(": ")[2] for block in self.blocks if block.markdown.startswith("## ")}
+        for talk in sorted(talks, key=lambda talk: (-talk.score, talk.span.start)):
+            if not talk.topics or len(talk.rows) < 3 or len(topics) == _MAX_PASSING:
+                continue
+            term = talk.topics[0][1]
+            name = self._shown(term)
+            if escape(name) in seen:
+                continue
+            seen.add(escape(name))
+            topics.append(self._say("passing.topic", topic=name, when=self._on(talk.opener)))
+            sources.append(next((row for row in term.rows if row in talk.rows), talk.opener))
+        if topics:
+            self.blocks.append(Block(f"## {self._say('heading.passing')}"))
+            text = self._say("passing", topics=self.words.join(topics))
+            self.blocks.append(Block(escape(text), self._ids(sources)))
+
+    def _links(self) -> None:
+        items: list[tuple[str, list[int]]] = []
+        seen: set[str] = set()
+        for row in sorted(self.window.links, key=lambda row: (self.window.times[row], row)):
+            if not self.reader.spoken[row]:
+                continue
+            for item in self.window.links[row]:
+                target = safe_url(item.get("url") or "")
+                if target is None or target in seen or len(items) == _MAX_ITEMS + 2:
+                    continue
+                seen.add(target)
+                site = site_name(item) or target.split("/")[2]
+                title = plain(item.get("title") or "") or site
+                line = self._say(
+                    "shared by",
+                    link=link(title, target),
+                    site="" if title == site else f" ({escape(site)})",
+                    who=escape(self._who(row)),
+                )
+                items.append((line, [row]))
+        self._list("heading.links", items)
+
+    def _list(self, heading: str, items: Sequence[tuple[str, list[int]]]) -> None:
+        if items:
+            self.blocks.append(Block(f"## {self._say(heading)}"))
+            sources = self._ids([row for _, rows in items for row in rows])
+            self.blocks.append(Block("\n".join(f"- {line}" for line, _ in items), sources))
+
+    def _took_part(self) -> list[str]:
+        counts: Counter[str] = Counter()
+        first: dict[str, int] = {}
+        for row, said in enumerate(self.reader.spoken):
+            if said:
+                counts[self._who(row)] += 1
+                first.setdefault(self._who(row), row)
+        people = sorted(counts, key=lambda name: (-counts[name], name))
+        self.blocks.append(Block(f"## {self._say('heading.people')}"))
+        total = self.words.number(sum(counts.values()))
+        if len(people) == 1:
+            text = self._say("people.one", names=people[0], messages=total)
+        else:
+            most = self._say("people.most", who=people[0], n=counts[people[0]]) if len(people) > 2 else ""
+            text = self._say("people", names=self.words.names(people, 8), messages=total, most=most)
+        for key, names in self._moves():
+            text += " " + self._say(key, names=self.words.names(names, 5))
+        self.blocks.append(Block(escape(text), self._ids([first[name] for name in people[:8]])))
+        return people
+
+    def _moves(self) -> list[tuple[str, list[str]]]:
+        """Who came to the group and who left it, told by notices that begin with an alias that is known."""
+        window = self.window
+        aliases = sorted({name for name in window.authors if name})
+        moves: dict[str, list[str]] = {"joined group": [], "left group": []}
+        for row, kind in enumerate(window.kinds):
+            if kind != "system":
+                continue
+            text = plain(window.texts[row])
+            for name in aliases:
+                if text.startswith(name + " "):
+                    after = text[len(name) + 1 :].lower()
+                    if after.startswith(("joined", "entrou")):
+                        moves["joined group"].append(name)
+                    elif after.startswith(("left", "saiu")):
+                        moves["left group"].append(name)
+        return [(key, list(dict.fromkeys(names))) for key, names in moves.items() if names]
+
+    # Head of the post
+
+    def _titles(self, topics: list[Term], people: list[str]) -> tuple[str, ...]:
+        names = [self._shown(term) for term in topics[:4]]
+        if len(names) < 2:
+            names += [
+                self._shown(term)
+                for term in self.reader.terms.ranked[:8]
+                if all(set(term.words).isdisjoint(other.words) for other in topics)
+            ][: 3 - len(names)]
+        join = self.words.join
+        options = []
+        if len(names) > 1:
+            options.append(join(names[:2]))
+        if len(names) > 2:
+            options += [join([names[0], names[2]]), join(names[:3]), join(names[1:3])]
+        options += names[:2]
+        options.append(self._say("title.people", names=self.words.names(people, 2), days=self._days()))
+        return tuple(dict.fromkeys(_sentence(title) for title in options if len(title) <= 90)) or (
+            _sentence(self._days()),
+        )
+
+    def _standfirst(self, topics: list[Term], people: list[str], decisions: int, questions: int) -> str:
+        first, last = self._day_bounds()
+        when = self._say("on.day" if first == last else "on.range", days=self._days())
+        names = self.words.names(people, 3)
+        subjects = [self._shown(term) for term in topics[:3]]
+        if not subjects:
+            total = self.words.number(sum(self.reader.spoken))
+            text = self._say("standfirst.no topic", when=when, names=names, messages=total)
+        else:
+            key = "standfirst" if len(people) > 1 else "standfirst.solo"
+            text = self._say(
+                key,
+                when=when,
+                when_lower=when[0].lower() + when[1:],
+                names=names,
+                topics=self.words.join(subjects),
+            )
+        decided = self.words.count("decided", decisions) if decisions else ""
+        still = self.words.count("open", questions) if questions else ""
+        if decided and still:
+            outcome = self._say("outcome.both", decided=decided, open=still)
+        else:
+            outcome = f"{decided or still}." if decided or still else ""
+        return plain(f"{text} {_sentence(outcome)}".strip())
+
+    def _day_bounds(self) -> tuple[date, date]:
+        """First and last day that is spoken of: the window's where it is of days."""
+        if self.window.days is not None:
+            return self.window.first_day, self.window.first_day + timedelta(days=self.window.days - 1)
+        times = self.window.times
+        low, high = times.index(min(times)), times.index(max(times))
+        return self.window.when(low).date(), self.window.when(high).date()
+
+    def _days(self) -> str:
+        return self.words.days(*self._day_bounds())
+
+    def _tags(self) -> tuple[str, ...]:
+        tags: list[str] = []
+        for term in self.reader.terms.ranked:
+            tag = plain(term.shown.lower())
+            if tag and tag not in tags:
+                tags.append(tag)
+            if len(tags) == 6:
+                break
+        return tuple(tags)
+
+    def _language(self) -> str:
+        counts = Counter(
+            code for code, said in zip(self.window.languages, self.reader.spoken, strict=True) if code and said
+        )
+        return min(counts, key=lambda code: (-counts[code], code)) if counts else self.words.code
+
+    def _signals(self, talks: list[_Talk], people: list[str], decisions: int) -> dict[str, int]:
+        window, reader = self.window, self.reader
+        short = sum(
+            1
+            for talk in talks
+            for before, row in pairwise(talk.rows)
+            if window.authors[before] != window.authors[row]
+            and window.kinds[row] == "text"
+            and len(reader.words[row]) <= _SHORT
+            and not reader.asking[row]
+        )
+        return {
+            "messages": sum(reader.spoken),
+            "people": len(people),
+            "exchanges": sum(len(rows) for rows in reader.answered_by.values()),
+            "reactions": short,
+            "decisions": decisions,
+            "questions": sum(reader.asking),
+            "links": sum(len(items) for row, items in window.links.items() if reader.spoken[row]),
+            "media": sum(1 for row, kind in enumerate(window.kinds) if kind == "media" and reader.spoken[row]),
+        }
+
+    # Small words
+
+    def _say(self, key: str, **values: object) -> str:
+        """A phrase; where it has variants, another one each time in this post, and not the same one first in each."""
+        self.said[key] += 1
+        return self.words.say(key, self.seed + self.said[key], **values)
+
+    def _who(self, row: int) -> str:
+        return self.reader.who[row]
+
+    def _on(self, row: int) -> str:
+        when = self.window.when(row)
+        return self.words.day(when) if self.dated else self.words.weekday(when)
+
+    def _ids(self, rows: Sequence[int]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.window.ids[row] for row in rows))
+
+
+def _sentence(text: str) -> str:
+    """The text with its first letter as a capital."""
+    return text[:1].upper() + text[1:]
