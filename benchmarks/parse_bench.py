@@ -17,6 +17,7 @@ import time
 import zipfile
 from pathlib import Path
 
+
 def measure(path: str, out: str) -> None:
     """Parse `path` into a Parquet file and print seconds, rows and peak memory as JSON."""
     import resource

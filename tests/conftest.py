@@ -1,1 +1,58 @@
-"""Its place puts `tests/` on the path, so that every test can import what lies here."""
+"""Shared by all tests: a site's records in a temporary folder, and a Python process to run a script in.
+
+Its place puts `tests/` on the path, so that every test can import what lies here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from egregora.database.storage import StorageManager
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[StorageManager]:
+    """The records of a site that doesn't exist yet."""
+    made = StorageManager(tmp_path / "site" / ".egregora" / "egregora.duckdb")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ask() -> Callable[..., list[Any]]:
+    """`ask(storage, sql)`: the rows of a query on a site's records; of one column, its values."""
+
+    def rows(storage: StorageManager, sql: str, parameters: list[Any] | None = None) -> list[Any]:
+        with storage.reading() as con:
+            found = con.execute(sql, parameters or []).fetchall()
+        return [row[0] if len(row) == 1 else row for row in found]
+
+    return rows
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`python(source, *arguments)`: a script run in a process of its own, in the test's folder."""
+
+    def run(source: str, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(source), *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return run

@@ -10,6 +10,7 @@ Only `re` is needed to import this module; `phonenumbers` is loaded when a text 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -75,7 +76,9 @@ _MAP_HOST = re.compile(
     )$"""
 )
 _MAP_PATH = re.compile(r"(?i)^/(?:maps?(?:[/?#]|$)|localiza|geo/)")
-_MAP_PATH_HOST = re.compile(r"^(?:www\.)?(?:google\.[a-z.]+|goo\.gl|bing\.com|yandex\.[a-z.]+|g\.co|here\.com|baidu\.com)$")
+_MAP_PATH_HOST = re.compile(
+    r"^(?:www\.)?(?:google\.[a-z.]+|goo\.gl|bing\.com|yandex\.[a-z.]+|g\.co|here\.com|baidu\.com)$"
+)
 _PHONE_HOST = re.compile(r"^(?:wa\.me|api\.whatsapp\.com|web\.whatsapp\.com|wa\.link|signal\.me|viber\.me|imo\.im)$")
 # Whoever has such a link can enter, join or read: the path is the credential. Pay links name their owner.
 _SECRET_HOST = re.compile(
@@ -87,7 +90,9 @@ _SECRET_HOST = re.compile(
         | cash\.app | calendly\.com | doodle\.com | when2meet\.com | signal\.group | pastebin\.com
     )$"""
 )
-_SECRET_PATH = re.compile(r"(?i)^/(?:joinchat|invite|invites|join|in|j|s|share|reset|verify|confirm|unsubscribe|magic|auth|oauth|login|signin|sso|token|profile\.php)(?:[/?#]|$)")
+_SECRET_PATH = re.compile(
+    r"(?i)^/(?:joinchat|invite|invites|join|in|j|s|share|reset|verify|confirm|unsubscribe|magic|auth|oauth|login|signin|sso|token|profile\.php)(?:[/?#]|$)"
+)
 _PRIVATE_PARAMETER = re.compile(
     r"""(?ix)^(?:
         .*(?:token|passw|pwd|secret|api_?key|auth|signature|session|credential|email|e-mail|phone|jwt|otp|csrf|nonce).*
@@ -156,6 +161,7 @@ def clean_url(url: str, region: str = "US", named: Callable[[str], bool] = _nobo
         plain = unquote(unquote(part)).replace("+", " ")
         return (
             _looks_secret(part, least)
+            or bool(_TOKEN.search(plain))
             or named(plain)
             or bool(_EMAIL.search(plain))
             or "@" in plain.strip("@")
@@ -215,17 +221,23 @@ _SECRET_AFTER = re.compile(
 )
 _IPV4 = re.compile(r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}")
 _IPV4_IN_TEXT = re.compile(rf"(?<![\w.]){_IPV4.pattern}(?:/\d{{1,2}})?(?![\w]|\.\d)")
-_VERSION_BEFORE = re.compile(r"(?i)(?:\bv|\bver\.?|\bversion|\bversão|\bversao|\bversión|\brelease|\bbuild|\bfirmware|\bsection|§)\s*$")
+_VERSION_BEFORE = re.compile(
+    r"(?i)(?:\bv|\bver\.?|\bversion|\bversão|\bversao|\bversión|\brelease|\bbuild|\bfirmware|\bsection|§)\s*$"
+)
 _IPV6 = re.compile(
     r"(?i)(?<![\w:.])(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}"
     r"|(?=[0-9a-f:]*[0-9a-f])(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?)(?![\w:])"
 )
-_PLUS_CODE = re.compile(r"(?<![\w+])[23456789CFGHJMPQRVWX]{4}(?:[23456789CFGHJMPQRVWX]{2}){0,2}\+[23456789CFGHJMPQRVWX]{2,3}(?!\w)")
+_PLUS_CODE = re.compile(
+    r"(?<![\w+])[23456789CFGHJMPQRVWX]{4}(?:[23456789CFGHJMPQRVWX]{2}){0,2}\+[23456789CFGHJMPQRVWX]{2,3}(?!\w)"
+)
 _DEGREES = re.compile(
     r"""(?ix) -?\d{1,3}(?:[.,]\d+)?\s?°\s?(?:\d{1,2}(?:[.,]\d+)?\s?['′’]\s?)?(?:\d{1,2}(?:[.,]\d+)?\s?(?:"|″|”|''))?\s?[NSEWOL]\b
         (?:[\s,;/]+-?\d{1,3}(?:[.,]\d+)?\s?°\s?(?:\d{1,2}(?:[.,]\d+)?\s?['′’]\s?)?(?:\d{1,2}(?:[.,]\d+)?\s?(?:"|″|”|''))?\s?[NSEWOL]\b)? """
 )
-_COORDINATES = re.compile(r"(?<![\w.])(?:geo:)?(-?\d{1,2}\.\d{4,})\s{0,2}[,;\s]\s{0,2}(-?1?\d{1,2}\.\d{4,})(?![\w]|\.\d)")
+_COORDINATES = re.compile(
+    r"(?<![\w.])(?:geo:)?(-?\d{1,2}\.\d{4,})\s{0,2}[,;\s]\s{0,2}(-?1?\d{1,2}\.\d{4,})(?![\w]|\.\d)"
+)
 
 # --- Numbers --------------------------------------------------------------------------------------------------------
 
@@ -271,7 +283,9 @@ _MONEY_BEFORE = re.compile(r"(?i)(?:[$€£¥₹₽₩฿]|\b(?:usd|eur|brl|gbp|
 _MONEY_AFTER = re.compile(
     r"(?i)^(?:[.,]\d+)?\s?(?:[$€£¥₹%‰]|(?:usd|eur|brl|gbp|reais|real|dollars?|euros?|pounds|bucks|pesos|contos|mil\b|millions?|milh|views?\b|users?\b|people|pessoas|habitantes|inhabitants|followers|seguidores|km\b|kg\b|g\b|m²|m2\b|mm\b|cm\b|kcal|bytes?\b|[kmg]b\b|ms\b|steps|passos|votes|votos|times\b|vezes\b))"
 )
-_RUN = re.compile(rf"(?<![\w])(?<![\d][.,:/])(?:\(?\+\s?)?\(?\d(?:[ \t\u00a0\u2007-\u2015\u202f.()\-/]{{0,4}}\d){{6,39}}\)?(?!\d)")
+_RUN = re.compile(
+    rf"(?<![\w])(?<![\d][.,:/])(?:\(?\+\s?)?\(?\d(?:[ \t\u00a0\u2007-\u2015\u202f.()\-/]{{0,4}}\d){{6,39}}\)?(?!\d)"
+)
 _DATE_WITHIN = re.compile(
     r"(?<!\d)(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:(?:19|20)\d\d|\d\d))(?!\d)"
 )
@@ -358,7 +372,9 @@ def phone_digits(text: str, region: str = "US") -> str | None:
     if not 5 <= len(digits) <= 17:
         return None
     plus = "+" in text
-    for attempt, country in ((f"+{digits}", None), (digits, region)) if plus else ((digits, region), (f"+{digits}", None)):
+    for attempt, country in (
+        ((f"+{digits}", None), (digits, region)) if plus else ((digits, region), (f"+{digits}", None))
+    ):
         try:
             number = phonenumbers.parse(attempt, country)
         except phonenumbers.NumberParseException:
@@ -431,7 +447,7 @@ def _phones(text: str, region: str) -> list[Found]:
             if first and not _breakable(run.group(), groups[first - 1].end(), groups[first].start(), groups[first]):
                 first += 1
                 continue
-            for last in range(len(groups) - 1, first - 1, -1):
+            for last in range(min(len(groups), first + 8) - 1, first - 1, -1):
                 if last + 1 < len(groups) and not _breakable(
                     run.group(), groups[last].end(), groups[last + 1].start(), groups[last + 1]
                 ):
@@ -439,8 +455,9 @@ def _phones(text: str, region: str) -> list[Found]:
                 start, end = base + groups[first].start(), base + groups[last].end()
                 piece = text[start:end]
                 # A bracket around the number is the sentence's, one within it the number's.
-                start += piece.startswith("(") and ")" not in piece
-                end -= piece.endswith(")") and "(" not in piece
+                around = piece.startswith("(") and piece.endswith(")")
+                start += piece.startswith("(") and (around or ")" not in piece)
+                end -= piece.endswith(")") and (around or "(" not in piece)
                 if _is_phone(text[start:end].strip(), text[max(0, start - 32) : start], text[end : end + 16], region):
                     found.append(Found(start, end, "phone", "[phone]"))
                     first = last
@@ -518,7 +535,11 @@ def find_patterns(text: str, region: str = "US", named: Callable[[str], bool] = 
     if "+" in text:
         found += [Found(*match.span(), "place", "[place]") for match in _PLUS_CODE.finditer(text)]
     if text.count(":") > 1:
-        found += [Found(*match.span(), "ip", "[ip]") for match in _IPV6.finditer(text) if re.search(r"(?i)[0-9a-f]{3}", match.group())]
+        found += [
+            Found(*match.span(), "ip", "[ip]")
+            for match in _IPV6.finditer(text)
+            if re.search(r"(?i)[0-9a-f]{3}", match.group())
+        ]
     if text.count(".") > 2:
         for match in _IPV4_IN_TEXT.finditer(text):
             if not _VERSION_BEFORE.search(text[: match.start()]):
@@ -529,9 +550,11 @@ def find_patterns(text: str, region: str = "US", named: Callable[[str], bool] = 
     # Earlier kinds win over later ones: a phone number inside a link is part of the link.
     chosen: list[Found] = []
     for candidate in found:
-        if all(candidate.end <= other.start or candidate.start >= other.end for other in chosen):
-            chosen.append(candidate)
-    return sorted(chosen)
+        place = bisect_left(chosen, candidate)
+        after_last = not place or chosen[place - 1].end <= candidate.start
+        if after_last and (place == len(chosen) or candidate.end <= chosen[place].start):
+            chosen.insert(place, candidate)
+    return chosen
 
 
 def redact_patterns(text: str, region: str = "US") -> str:

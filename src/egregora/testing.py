@@ -11,10 +11,11 @@ import io
 import random
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, islice
 from pathlib import Path
+from typing import Any
 
 __all__ = ["STYLES", "Style", "chat_lines", "picture", "write_export", "zip_bytes", "zip_of"]
 
@@ -67,18 +68,18 @@ class Style:
 
 
 def _ios(stamp: str, **changes: str) -> Style:
-    words = {
+    words: dict[str, Any] = {
         "attached": "\u200e<attached: {name}>",
         "omitted": "\u200eimage omitted",
         "edited": " \u200e<This message was edited>",
         "deleted": "\u200eThis message was deleted.",
         "notice": "{title}: \u200e{text}",
     }
-    return Style(stamp, text_name="_chat.txt", ios=True, seconds="{S" in stamp, **{**words, **changes})
+    return replace(Style(stamp, text_name="_chat.txt", ios=True, seconds="{S" in stamp), **{**words, **changes})
 
 
-def _android(stamp: str, **changes: str) -> Style:
-    return Style(stamp, seconds="{S" in stamp, **changes)
+def _android(stamp: str, **changes: Any) -> Style:
+    return replace(Style(stamp, seconds="{S" in stamp), **changes)
 
 
 STYLES: dict[str, Style] = {
@@ -119,9 +120,7 @@ STYLES: dict[str, Style] = {
     "android-id": _android("{d:02}/{m:02}/{y:02} {H:02}.{M:02} - "),
     "android-fr": _android("{d:02}/{m:02}/{Y} à {H:02}:{M:02} - ", omitted="<Médias omis>"),
     "android-bg": _android("{d}.{m:02}.{Y} г., {H:02}:{M:02} - "),
-    "android-ar": _android(
-        "\u200f{d}\u200f/{m}\u200f/{Y}، {h}:{M:02} {p} - ", digits="٠١٢٣٤٥٦٧٨٩", am="ص", pm="م"
-    ),
+    "android-ar": _android("\u200f{d}\u200f/{m}\u200f/{Y}، {h}:{M:02} {p} - ", digits="٠١٢٣٤٥٦٧٨٩", am="ص", pm="م"),
     "android-fa": _android("{Y}/{m}/{d}، {H:02}:{M:02} - ", digits="۰۱۲۳۴۵۶۷۸۹"),
     "android-hi": _android("{d:02}/{m:02}/{y:02}, {H:02}:{M:02} - ", digits="०१२३४५६७८९"),
     "android-zh": _android("{Y}/{m}/{d} {p}{h}:{M:02} - ", am="上午", pm="下午"),
@@ -231,7 +230,9 @@ def chat_lines(
     rng = random.Random(seed)  # noqa: S311
     names = people_names(people)
     span = days if days is not None else max(7, min(messages // 150, 2000))
-    gaps = list(accumulate(rng.choices((3, 11, 24, 47, 95, 300, 2400, 30000), (9, 14, 14, 9, 5, 3, 1, 0.4), k=messages)))
+    gaps = list(
+        accumulate(rng.choices((3, 11, 24, 47, 95, 300, 2400, 30000), (9, 14, 14, 9, 5, 3, 1, 0.4), k=messages))
+    )
     scale = span * 86400 / gaps[-1] if gaps else 1.0
     bodies = [
         f"{a} {b} {c}{d}"

@@ -647,6 +647,14 @@ def test_what_can_not_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
     assert listening.__dict__["lines"] == [("warning", "6 attachments can't be read and are left out")]
 
 
+def test_an_export_that_is_gone_costs_its_media_only(tmp_path: Path) -> None:
+    """The messages are still there; the other export's pictures too."""
+    context = exported(tmp_path, {"a.jpg": photo()}, {"b.jpg": photo()})
+    context.inputs["exports"].paths[0].unlink()
+    rows = [with_member(0, 0, 0), with_member(1, 0, 0), with_member(2, 1, 0)]
+    assert [row["media"] is not None for row in enriched(rows, context)] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     "attrs",
     [

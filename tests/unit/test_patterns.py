@@ -200,7 +200,10 @@ def test_importing_the_module_is_cheap() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(alphabet=st.sampled_from("0123456789 +-.()/:@[]abAB\n?=&#%°'\"é")) | st.text(), st.sampled_from(["US", "BR"]))
+@given(
+    st.text(alphabet=st.sampled_from("0123456789 +-.()/:@[]abAB\n?=&#%°'\"é")) | st.text(),
+    st.sampled_from(["US", "BR"]),
+)
 def test_redaction_is_idempotent(text: str, region: str) -> None:
     """Any text is taken, and what comes out stays as it is."""
     once = redact_patterns(text, region)
@@ -208,7 +211,11 @@ def test_redaction_is_idempotent(text: str, region: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(10**6, 10**12), st.sampled_from(["", " ", "-", "."]), st.sampled_from(["{}", "ring {} now", "({})", "x: {}, y"]))
+@given(
+    st.integers(10**6, 10**12),
+    st.sampled_from(["", " ", "-", "."]),
+    st.sampled_from(["{}", "ring {} now", "({})", "x: {}, y"]),
+)
 def test_a_plus_sign_always_makes_a_phone_number(number: int, gap: str, sentence: str) -> None:
     """Whether it exists or not: typing errors are no protection."""
     digits = f"+{str(number)[:2]}{gap}{str(number)[2:]}"

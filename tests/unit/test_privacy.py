@@ -72,7 +72,9 @@ def run(raw: pa.Table, settings: Config | None = None, context: StageContext | N
     """What the stage makes of raw messages, as rows."""
     con = ibis.duckdb.connect()
     con.con.register("raw_messages", raw)
-    result = privacy(con.table("raw_messages"), settings or config(), run_id="test", context=context or StageContext(Path()))
+    result = privacy(
+        con.table("raw_messages"), settings or config(), run_id="test", context=context or StageContext(Path())
+    )
     assert result.schema == MESSAGES.arrow()
     return result.read_all().to_pylist()
 
@@ -99,6 +101,14 @@ CAST = [
     "+55 11 98765-4321",
     "~Marília 🌸",
     "Dani-Lee Cortezão",
+    "דנה לוי",
+    "أحمد",
+    "김철수",
+    "Dr. Otávio de Sá",
+    "Mãe",
+    "Pizza Place",
+    "~",
+    "You",
 ]
 OPENING = [say(name, "oi") for name in CAST]
 
@@ -150,6 +160,11 @@ NAMES_IN_BODIES = [
     ("emoji beside the name", "Marília and marilia 🌸", ["Mar", "mar"]),
     ("Chinese", "小明说你好，王小明", ["小明"]),
     ("Cyrillic", "АННА и Ковальская", ["АННА", "Ковальская"]),
+    ("Cyrillic case", "видел Анну и Ковальской", ["Анну", "Ковальской"]),
+    ("Hebrew prefix", "ודנה הלכה לדנה", ["דנה"]),
+    ("Arabic prefix", "ذهبت لأحمد واحمد", ["حمد"]),
+    ("Korean", "철수가 왔다", ["철수"]),
+    ("short last name", "Otávio Sá and Otavio de Sá", ["Ot", "Sá"]),
     ("zero width space", "A\u200bna and Jo\u200dão", ["Ana", "A\u200bna", "ão"]),
     ("mathematical letters", "𝐀𝐧𝐚 and Ａｎａ", ["𝐀𝐧𝐚", "Ａｎａ"]),
     ("bold and italic", "*Ana* _João_ ~Lucas~ `Rose`", ["Ana", "João", "Lucas", "Rose"]),
@@ -172,7 +187,9 @@ NAMES_IN_BODIES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "gone"), [case[1:] for case in NAMES_IN_BODIES], ids=[case[0] for case in NAMES_IN_BODIES])
+@pytest.mark.parametrize(
+    ("text", "gone"), [case[1:] for case in NAMES_IN_BODIES], ids=[case[0] for case in NAMES_IN_BODIES]
+)
 def test_no_way_of_writing_a_name_survives(text: str, gone: list[str]) -> None:
     """Every way in which people write names comes out as an alias or a neutral word."""
     rows = run(raw_table(*OPENING, say("Rose Ashdown", text)))
@@ -191,6 +208,7 @@ HARMLESS = [
     "the alexandrite stone; wills and estates; maybe",
     "seu livro é lindo, ele leu",
     "quintal cheio, drama no club",
+    "pizza at your place, minha mãe",
     "https://example.com/banana/semana?page=2#top",
     "12:30 at gate 7, R$ 1.234,56 or $99.90, 3-2 at half time, ISBN 978-3-16-148410-0",
     "(c) [1] {x} <b>bold</b> *stars* _lines_",
@@ -292,7 +310,9 @@ def test_names_from_notices_are_protected_in_bodies() -> None:
 
 def test_authors_get_keyed_ids_and_friendly_aliases() -> None:
     """An id is a version-5 UUID that depends on the key; a number is one author however it is written."""
-    raw = raw_table(say("Ana Souza", "1"), say("+55 11 98765-4321", "2"), say("\u202a+55\u00a0(11)\u00a098765\u20114321\u202c", "3"))
+    raw = raw_table(
+        say("Ana Souza", "1"), say("+55 11 98765-4321", "2"), say("\u202a+55\u00a0(11)\u00a098765\u20114321\u202c", "3")
+    )
     rows, others = run(raw), run(raw, config(b"another key of this site"))
     assert 5 == uuid.UUID(rows[0]["author_id"]).version
     assert uuid.RFC_4122 == uuid.UUID(rows[0]["author_id"]).variant
@@ -338,6 +358,12 @@ def test_no_alias_is_a_participants_name() -> None:
     assert [] == [row["alias"] for row in run(raw_table(*people)) if borne & set(fold(row["alias"]).split())]
 
 
+def test_every_author_is_somebody() -> None:
+    """An author whose name is a mark, an emoji or "You" is an author, not a notice."""
+    rows = run(raw_table(say("~", "1"), say("You", "2"), say("🌸", "3"), say("J", "4")))
+    assert 4 == len({row["author_id"] for row in rows} - {None}) == len({row["alias"] for row in rows} - {None})
+
+
 def test_in_chat_commands_are_obeyed_and_vanish() -> None:
     """The last alias that someone sets counts, however the command is spaced; no command row comes out."""
     rows = run(
@@ -368,7 +394,9 @@ def test_an_alias_that_cannot_be_used_is_ignored(wish: str, tmp_path: Path) -> N
     context = Recorded(tmp_path)
     result = run(raw_table(*rows, say("Ana Souza", f"/egregora set alias {wish}")), context=context)
     assert plain == result
-    assert [("warning", "aliases that can't be used were ignored: 1")] == [line for line in context.lines if line[0] == "warning"]
+    assert [("warning", "aliases that can't be used were ignored: 1")] == [
+        line for line in context.lines if line[0] == "warning"
+    ]
 
 
 def test_two_people_cannot_share_a_chosen_alias() -> None:
@@ -384,7 +412,10 @@ def test_opting_out_removes_a_person_altogether() -> None:
         say(None, "Ana Souza added Zoraide Prado"),
         say("Zoraide Prado", "my secret plan"),
         say("Ana Souza", "zoraide has a plan; @Zoraide?"),
-        say("Ana Souza", "look:\n[10/05/24, 10:00] Zoraide Prado: my secret plan\n[10/05/24, 10:01] Ana Souza: no"),
+        say(
+            "Ana Souza",
+            "look:\n[10/05/24, 10:00] Zoraide Prado: my secret plan\nin two lines\n[10/05/24, 10:01] Ana Souza: no",
+        ),
         say("Zoraide Prado", "/egregora opt-out"),
     ]
     out = run(raw_table(*rows))
@@ -392,7 +423,7 @@ def test_opting_out_removes_a_person_altogether() -> None:
     assert [
         f"{alias} added someone",
         "someone has a plan; @someone?",
-        f"look:\n\n[10/05/24, 10:01] {alias}: no",
+        f"look:\n[10/05/24, 10:01] {alias}: no",
     ] == [row["text"] for row in out]
     back = run(raw_table(*rows, say("Zoraide Prado", "/EGREGORA opt in")))
     assert [4, "my secret plan"] == [len(back), back[1]["text"]]
@@ -404,9 +435,27 @@ def test_rows_of_every_kind_are_cleaned() -> None:
     rows = run(
         raw_table(
             say("Ana Souza", "https://maps.google.com/?q=1.5,2.5", kind="location", attrs='{"lat":1.5,"lon":2.5}'),
-            say("Ana Souza", "Zoraide Prado.vcf", kind="contact", attrs='{"member":[0,4],"name":"Zoraide Prado"}', attachment="Zoraide Prado.vcf"),
-            say("Ana Souza", "Who drives Rui?", kind="poll", attrs='{"options":[{"text":"Ana","votes":2},{"text":"zoraide","votes":1}],"question":"Who drives Rui?"}'),
-            say("Rui", "Contrato Ana Souza.pdf • 3 pages", kind="media", media_type="document", attachment="Contrato Ana Souza.pdf", attrs=member),
+            say(
+                "Ana Souza",
+                "Zoraide Prado.vcf",
+                kind="contact",
+                attrs='{"member":[0,4],"name":"Zoraide Prado"}',
+                attachment="Zoraide Prado.vcf",
+            ),
+            say(
+                "Ana Souza",
+                "Who drives Rui?",
+                kind="poll",
+                attrs='{"options":[{"text":"Ana","votes":2},{"text":"zoraide","votes":1}],"question":"Who drives Rui?"}',
+            ),
+            say(
+                "Rui",
+                "Contrato Ana Souza.pdf • 3 pages",
+                kind="media",
+                media_type="document",
+                attachment="Contrato Ana Souza.pdf",
+                attrs=member,
+            ),
             say("Rui", "there", kind="media", media_type="image", attachment="IMG-20240105-WA0003.jpg", attrs=member),
             say("Rui", "", kind="media", media_type="image", attachment="00000012-PHOTO-2024-01-05-10-00-01.jpg"),
             say("Rui", "", kind="media", media_type="video", attachment="ana at the beach.mp4"),
@@ -438,7 +487,9 @@ def test_further_words_and_personal_data_are_taken_out() -> None:
 
 def test_hostile_characters_leave_bodies_and_aliases() -> None:
     """Nothing can escape its line in a terminal or on a page; newline, tab and emoji stay."""
-    rows = run(raw_table(say("\x1b[31mEve\u202e", "a\x1b[2Jb\x07c\u202ed\u2066e\x00f\r\ng\th 👍🏽"), say("Rui", "eve!")))
+    rows = run(
+        raw_table(say("\x1b[31mEve\u202e", "a\x1b[2Jb\x07c\u202ed\u2066e\x00f\r\ng\th 👍🏽"), say("Rui", "eve!"))
+    )
     assert "abcdef\ng\th 👍🏽" == rows[0]["text"]
     assert f"{rows[0]['alias']}!" == rows[1]["text"]
 
@@ -458,7 +509,9 @@ def test_the_audit_finds_what_is_left(index: NameIndex) -> None:
     """A text with a name or a number is a leak; cleaned text is none."""
     dirty = ["nothing here", "but Pellington here", "and +1 415 555 0132 here"]
     leaks = list(find_leaks(dirty, index))
-    assert [(1, "name", "Pellington"), (2, "phone", "+1 415 555 0132")] == [(k.text, k.kind, dirty[k.text][k.start : k.end]) for k in leaks]
+    assert [(1, "name", "Pellington"), (2, "phone", "+1 415 555 0132")] == [
+        (k.text, k.kind, dirty[k.text][k.start : k.end]) for k in leaks
+    ]
     assert [] == list(find_leaks([index.redact(text) for text in dirty], index))
 
 
@@ -482,8 +535,41 @@ NAME = st.sampled_from(
     "Zulmira Quirino Ondina Waldir Ieda Belchior Túlio Nívea Ørjan Siobhán Takeshi Priyanka Oluwaseun Þórdís Casimir Gwyneira".split()
 )
 FULL = st.lists(NAME, min_size=1, max_size=3, unique=True).map(" ".join)
-FILLER = st.sampled_from(["o", "and", "went to", "disse que", "😂", "12:30", "the", "banana", "\n", "(", ")", "...", "«", "»", "—", "/", "*", "é"])
-STYLE = st.sampled_from([str, str.lower, str.upper, str.title, lambda s: f"@{s}", lambda s: f"{s}'s", lambda s: f"*{s}*", lambda s: f"{s}2024", lambda s: s.replace(" ", "_")])
+FILLER = st.sampled_from(
+    [
+        "o",
+        "and",
+        "went to",
+        "disse que",
+        "😂",
+        "12:30",
+        "the",
+        "banana",
+        "\n",
+        "(",
+        ")",
+        "...",
+        "«",
+        "»",
+        "—",
+        "/",
+        "*",
+        "é",
+    ]
+)
+STYLE = st.sampled_from(
+    [
+        str,
+        str.lower,
+        str.upper,
+        str.title,
+        lambda s: f"@{s}",
+        lambda s: f"{s}'s",
+        lambda s: f"*{s}*",
+        lambda s: f"{s}2024",
+        lambda s: s.replace(" ", "_"),
+    ]
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -512,7 +598,13 @@ def test_redaction_takes_any_text(text: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(st.sampled_from([case[1] for case in NAMES_IN_BODIES] + HARMLESS), st.text(max_size=30)), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.one_of(st.sampled_from([case[1] for case in NAMES_IN_BODIES] + HARMLESS), st.text(max_size=30)),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_the_cheap_test_over_a_batch_misses_nothing(index: NameIndex, texts: list[str]) -> None:
     """A row changes in a batch exactly as it would alone."""
     cleaner = read_cleaner()

@@ -543,6 +543,7 @@ class TestFileNames:
 WORDS_OF_MARKDOWN = st.sampled_from(
     [
         *("word", " ", "a", "É", "\\*", "\\.", "*", "_", "`", "[", "](x)", "<", "&amp;", "~~", "#", "- ", "1. ", "\n"),
+        *("[word](https://a.example/b?c=%20d)", "](https://a.example)", "[", "(", ")", "https://a.example", "?", "."),
         *("> ", "\\\n> ", "**", " — ", "!", '"', "'", "é", "“", "\\", "=", "|", "\t", "\u00a0", ":", "—", "5"),
     ]
 )

@@ -49,9 +49,7 @@ class Listening(StageContext):
 
 def posts_of(rows: list[dict[str, Any]], context: StageContext | None = None, **sections: Any) -> list[dict[str, Any]]:
     """The posts of a chat, as dictionaries."""
-    result = STAGE.func(
-        table_of(rows), Config(**sections), run_id="r", context=context or StageContext(Path("unused"))
-    )
+    result = STAGE.func(table_of(rows), Config(**sections), run_id="r", context=context or StageContext(Path("unused")))
     return result.to_pylist()
 
 
@@ -100,8 +98,8 @@ def test_a_week_is_a_post_and_a_child() -> None:
     labels = ["2024-03-04..2024-03-10", "2024-03-11..2024-03-17", "2024-03-18..2024-03-24"]
     assert labels == [post["window"] for post in posts] == [label for label, _ in context.labels]
     assert len(chat_rows()) == sum(rows or 0 for _, rows in context.labels)
-    assert [1, 1, 1] == [child.rows_out for child in context.children]
-    assert [(1, 3, "windows"), (2, 3, "windows"), (3, 3, "windows")] == context.steps
+    assert [child.rows_out for child in context.children] == [1, 1, 1]
+    assert context.steps == [(1, 3, "windows"), (2, 3, "windows"), (3, 3, "windows")]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +109,7 @@ def test_a_week_is_a_post_and_a_child() -> None:
         ("1d", "America/Sao_Paulo", ["2024-03-10"]),
         ("7d", "UTC", ["2024-03-04..2024-03-10", "2024-03-11..2024-03-17"]),
         ("14d", "UTC", ["2024-03-04..2024-03-17"]),
-        ("3d", "UTC", ["2024-03-08..2024-03-10", "2024-03-11..2024-03-13"]),
+        ("3d", "UTC", ["2024-03-10..2024-03-12"]),
         ("2m", "UTC", ["messages 1..2", "messages 3..4"]),
     ],
 )
@@ -143,7 +141,7 @@ def test_a_range_limits_the_messages() -> None:
     context = Listening(Path("unused"))
     limits = {"window": "2m", "from_date": date(2024, 3, 5), "to_date": date(2024, 3, 7)}
     posts_of(days("a", "b", "c", "d", "e"), context, write=limits)
-    assert [("messages 1..2", 2), ("messages 3..4", 1)] == context.labels
+    assert context.labels == [("messages 1..2", 2), ("messages 3..4", 1)]
 
 
 def test_an_empty_range_names_the_days_that_there_are() -> None:
@@ -164,10 +162,10 @@ def test_a_trivial_window_gives_no_post_and_says_so() -> None:
     rows = [row(i, datetime(2024, 3, 4, 12, i), "Wren", text) for i, text in enumerate(["ok", "haha", "👍", "thanks!"])]
     rows.append(row(9, datetime(2024, 3, 4, 13), None, "Wren changed the subject of the group"))
     context = Listening(Path("unused"))
-    assert [] == posts_of(rows, context)
-    assert ["no post: 0 messages of substance, 8 are needed"] == context.children[0].lines
-    assert 0 == context.children[0].rows_out
-    assert ["0 posts from 1 windows with messages"] == context.lines
+    assert posts_of(rows, context) == []
+    assert context.children[0].lines == ["no post: 0 messages of substance, 8 are needed"]
+    assert context.children[0].rows_out == 0
+    assert context.lines == ["0 posts from 1 windows with messages"]
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
@@ -180,9 +178,9 @@ def test_no_two_posts_have_the_same_title_or_identity() -> None:
     """A title that is taken makes way for the writer's next, then for its date."""
     rows = days("a", "b", "c", "d")
     posts = written_by(titled("The Boat", "Oars"), rows, write={"window": "1d"})
-    assert ["The Boat", "Oars", "The Boat (6 March 2024)", "The Boat (7 March 2024)"] == [p["title"] for p in posts]
+    assert [p["title"] for p in posts] == ["The Boat", "Oars", "The Boat (6 March 2024)", "The Boat (7 March 2024)"]
     repeated = written_by(titled("Água & pão!"), rows[:2], write={"window": "1m"})
-    assert ["2024-03-04-agua-pao", "2024-03-05-agua-pao-5-march-2024"] == [post["post_id"] for post in repeated]
+    assert [post["post_id"] for post in repeated] == ["2024-03-04-agua-pao", "2024-03-05-agua-pao-5-march-2024"]
 
 
 @pytest.mark.parametrize(
@@ -210,9 +208,9 @@ def test_posts_lead_to_earlier_ones_that_share_their_terms() -> None:
         return found
 
     posts = written_by(each, days("a", "b", "c"), write={"window": "1d"})
-    assert [[], [], ["2024-03-04-one"]] == [post["related"] for post in posts]
-    assert "Text.\n\nEarlier: [One](2024-03-04-one.html) (goat)." == posts[2]["body"]
-    assert [] == posts[2]["sources"][-1]
+    assert [post["related"] for post in posts] == [[], [], ["2024-03-04-one"]]
+    assert posts[2]["body"] == "Text.\n\nEarlier: [One](2024-03-04-one.html) (goat)."
+    assert posts[2]["sources"][-1] == []
 
 
 def test_a_later_week_leaves_the_links_of_earlier_posts_alone() -> None:
@@ -227,6 +225,6 @@ def test_a_later_week_leaves_the_links_of_earlier_posts_alone() -> None:
 
 def test_the_stage_declares_what_it_reads() -> None:
     """Its fingerprint covers these keys of the configuration, and the stop words."""
-    assert ("write", "parse.timezone", "site.language") == STAGE.config_keys
-    assert ("stopwordsiso",) == STAGE.distributions
+    assert STAGE.config_keys == ("write", "parse.timezone", "site.language")
+    assert STAGE.distributions == ("stopwordsiso",)
     assert POSTS is STAGE.output

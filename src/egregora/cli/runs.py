@@ -12,6 +12,7 @@ import typer
 
 from egregora.cli import render
 from egregora.cli.render import NONE, Line, count, duration, moment
+from egregora.cli.quick import QuickCommand, QuickGroup
 from egregora.cli.site import SiteOption, open_site
 from egregora.database.runs_schema import RUNS
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "complete_run", "show", "tail"]
 
-app = typer.Typer(help="See what ran, while it runs, and why.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="See what ran, while it runs, and why.", no_args_is_help=True, rich_markup_mode=None, cls=QuickGroup)
 
 STATUS_STYLES = {"completed": "green", "failed": "red", "running": "yellow"}
 LOOK_EVERY_S = 0.5
@@ -45,8 +46,9 @@ def complete_run(context: typer.Context, incomplete: str) -> list[tuple[str, str
 
 
 @app.command(
+    cls=QuickCommand,
     epilog="Examples: egregora runs tail | egregora runs tail -n 50 --children | egregora runs tail -f | "
-    "egregora runs tail --json"
+    "egregora runs tail --json",
 )
 def tail(
     number: Annotated[int, typer.Option("-n", "--n", min=1, metavar="N", help="How many runs to list.")] = 10,
@@ -259,7 +261,7 @@ def _why(row: Row) -> tuple[str, str]:
 # -- show -------------------------------------------------------------------------------------------------------------
 
 
-@app.command(epilog="Examples: egregora runs show last | egregora runs show 3f2a91c0 | egregora runs show last-failed --json")
+@app.command(cls=QuickCommand, epilog="Examples: egregora runs show last | egregora runs show 3f2a91c0 | egregora runs show last-failed --json")
 def show(
     run: Annotated[
         str,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SiteOption", "find_site", "open_site", "site_for_writing"]
 
 SiteOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--site", metavar="DIR", help="The site's folder. Else EGREGORA_SITE, or the nearest one upwards."),
 ]
 
@@ -24,7 +24,7 @@ RECORDS = ".egregora"
 """The folder inside a site that holds its records; what makes a folder a site."""
 
 
-def find_site(given: Path | None) -> Path:
+def find_site(given: str | Path | None) -> Path:
     """The site's folder: as given, else from EGREGORA_SITE, else the nearest one upwards from here.
 
     Raises:
@@ -41,7 +41,7 @@ def find_site(given: Path | None) -> Path:
     return named
 
 
-def site_for_writing(given: Path | None) -> Path:
+def site_for_writing(given: str | Path | None) -> Path:
     """The site's folder, which, when it is named, need not be there yet.
 
     Raises:
@@ -55,7 +55,7 @@ def site_for_writing(given: Path | None) -> Path:
     return named
 
 
-def open_site(given: Path | None) -> StorageManager:
+def open_site(given: str | Path | None) -> StorageManager:
     """The records of the site, for commands that ask.
 
     Raises:
@@ -67,9 +67,9 @@ def open_site(given: Path | None) -> StorageManager:
     return StorageManager(folder / RECORDS / "egregora.duckdb")
 
 
-def _named(given: Path | None) -> Path | None:
+def _named(given: str | Path | None) -> Path | None:
     if given is not None:
-        return given
+        return Path(given)
     named = os.environ.get("EGREGORA_SITE", "")
     return Path(named).expanduser() if named else None
 

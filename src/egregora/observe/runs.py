@@ -41,20 +41,21 @@ Row = dict[str, Any]
 
 PREFIX = 8
 """Hex digits of a run id that are shown, unless more are needed to tell it from others."""
+MANY = 50_000
+"""With more runs than this, beginnings of run ids are two digits longer instead of checked against all of them."""
 LOG_LINES = 10
 """How many of a run's last log lines are given."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """How many runs there are, of those that a list is about, and how many children besides."""
+    """How many runs there are, of those that a list is about."""
 
     runs: int
     completed: int
     failed: int
     running: int
     from_checkpoints: int
-    children: int
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Recent:
 
     Attributes:
         rows: Newest first.
-        prefixes: For each of their ids the shortest beginning, of eight digits or more, that no other run's id has.
+        prefixes: For each of their ids a beginning, of eight digits or more, that no other run's id has.
         summary: All runs in figures.
     """
 
@@ -131,26 +132,21 @@ def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
 
 
 def _summary(con: duckdb.DuckDBPyConnection, children: bool) -> Summary:
-    groups = con.execute(
-        "SELECT status, source = 'checkpoint', parent_run_id IS NOT NULL, count(*) FROM runs GROUP BY ALL"
-    ).fetchall()
-    listed = [group for group in groups if children or not group[2]]
-
-    def number(status: str) -> int:
-        return sum(group[3] for group in listed if group[0] == status)
-
-    return Summary(
-        runs=sum(group[3] for group in listed),
-        completed=number("completed"),
-        failed=number("failed"),
-        running=number("running"),
-        from_checkpoints=sum(group[3] for group in listed if group[1] and group[0] == "completed"),
-        children=sum(group[3] for group in groups if group[2]),
-    )
+    which = "" if children else " WHERE parent_run_id IS NULL"
+    figures = con.execute(
+        "SELECT count(*), count_if(status = 'completed'), count_if(status = 'failed'), count_if(status = 'running'), "
+        f"count_if(status = 'completed' AND source = 'checkpoint') FROM runs{which}"
+    ).fetchone()
+    assert figures is not None
+    return Summary(*figures)
 
 
 def _prefixes(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, str]:
     """For each row's id the beginning that tells it from every other run's."""
+    total = con.execute("SELECT count(*) FROM runs").fetchone()
+    if total and total[0] > MANY:
+        # Two digits more are enough, with near certainty, and a search through all ids would take longer than the rest.
+        return {row["run_id"]: row["run_id"][: PREFIX + 3] for row in rows}
     if not rows:
         return {}
     # Comparing ids as they are stored is twice as fast as comparing them as text.

@@ -108,17 +108,20 @@ def write_checkpoint(
                 os.fsync(file.fileno())
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             required = tuple(c.name for c in output.columns if not c.nullable) if output else ()
-            digest, rows, nulls = hash_relation(con, f"FROM read_parquet({_quoted(temporary)})", required)
+            digest, rows, nulls = hash_relation(con, _reading(temporary), required)
             if nulls:
                 raise SchemaError(
                     f"the column {nulls[0]} of {output.name if output else 'the result'} holds NULLs",
                     hint="every row needs a value there",
                 )
+            temporary.replace(path)
+            # Until the run's row is closed nobody takes the file for a result, so its list may come after it.
             if blobs:
                 listing = path.with_name(f".new-{uuid.uuid4().hex}.json")
                 listing.write_text(json.dumps(dict(sorted(blobs.items()))), encoding="utf-8")
                 listing.replace(blobs_path(path))
-            temporary.replace(path)
+            else:
+                blobs_path(path).unlink(missing_ok=True)
         finally:
             temporary.unlink(missing_ok=True)
         status = path.stat()
@@ -127,6 +130,9 @@ def write_checkpoint(
             f"the checkpoint can't be written ({error.strerror})", hint="free some space or change the folder's permissions"
         ) from error
     except duckdb.IOException as error:
+        if temporary.name not in str(error) and "No space" not in str(error):
+            # What could not be read is the stage's input, not written here.
+            raise
         raise StorageError(
             "the checkpoint can't be written (the disk is full, or the folder can't be written)",
             hint="free some space, or run: egregora cache gc",
@@ -164,7 +170,8 @@ def _source(storage: StorageManager, result: Any) -> tuple[duckdb.DuckDBPyConnec
 def _no_backend() -> type[BaseException]:
     from ibis.common.exceptions import IbisError
 
-    return IbisError
+    found: type[BaseException] = IbisError
+    return found
 
 
 def _select(con: duckdb.DuckDBPyConnection, sql: str, output: TableSpec | None, result: Any) -> str:
@@ -212,9 +219,15 @@ def _ibis_type(result: Any, name: str) -> str:
 
 def bind(backend: Any, path: Path, fingerprint: str) -> ibis.Table:
     """A checkpoint as a table of an Ibis backend on DuckDB. Reads no rows."""
-    name = f"checkpoint_{fingerprint.partition(':')[2][:24] or uuid.uuid4().hex}"
-    backend.con.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS FROM read_parquet({_quoted(path)})')
+    known = fingerprint.startswith("sha256:")
+    name = f"checkpoint_{fingerprint[7:31] if known else uuid.uuid4().hex}"
+    backend.con.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {_reading(path)}')
     return backend.table(name)
+
+
+def _reading(path: Path) -> str:
+    # A folder called `year=2024` somewhere above would give every table a column of that name.
+    return f"FROM read_parquet({_quoted(path)}, hive_partitioning = false)"
 
 
 def is_intact(path: Path, row: Mapping[str, Any]) -> bool:
@@ -227,7 +240,7 @@ def is_intact(path: Path, row: Mapping[str, Any]) -> bool:
         return False
     if status.st_mtime_ns == row["checkpoint_mtime_ns"]:
         return True
-    return file_sha256(path) == row["checkpoint_sha256"]
+    return bool(file_sha256(path) == row["checkpoint_sha256"])
 
 
 def file_sha256(path: Path) -> str:
@@ -240,12 +253,12 @@ def read_blobs(path: Path) -> dict[str, int]:
     """The blobs that belong to a checkpoint, with their sizes."""
     try:
         listed = json.loads(blobs_path(path).read_text(encoding="utf-8"))
+        return {str(name): int(size) for name, size in listed.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, AttributeError):
         # Unreadable means not to be trusted: the checkpoint counts as damaged.
         return {"": -1}
-    return {str(name): int(size) for name, size in listed.items()}
 
 
 def has_blobs(storage: StorageManager, path: Path) -> bool:

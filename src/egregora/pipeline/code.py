@@ -8,15 +8,13 @@ found by path and read as text, never imported to look at them.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
-import importlib.machinery
 import importlib.metadata
 import inspect
-import io
 import json
 import os
-import site
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +22,7 @@ import textwrap
 import time
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,40 +73,53 @@ class _Walk:
         self.parts = parts
         self.modules: set[str] = set()
         self.tops: set[str] = set()
-        self.seen: set[int] = set()
+        self.seen: dict[int, tuple[str, Any]] = {}
+        self.main = ""
+
+    def again(self, name: str, thing: Any) -> bool:
+        """Whether a thing has been looked at before; where else it is bound counts all the same."""
+        first = self.seen.get(id(thing))
+        if first is None:
+            # Kept, because an id is only good for as long as its object lives.
+            self.seen[id(thing)] = (name, thing)
+            return False
+        self.parts[f"value {name}"] = f"same as {first[0]}"
+        return True
 
     def callable(self, name: str, func: Any) -> None:
-        if id(func) in self.seen:
+        if self.again(name, func):
             return
-        self.seen.add(id(func))
         if isinstance(func, functools.partial):
+            self.callable(f"{name}.func", func.func)
             for index, value in enumerate(func.args):
                 self.value(f"{name}.args[{index}]", value)
             for key, value in sorted(func.keywords.items()):
                 self.value(f"{name}.{key}", value)
-            self.callable(name, func.func)
             return
         if inspect.ismethod(func):
             self.value(f"{name}.self", func.__self__)
-            self.callable(name, func.__func__)
+            self.callable(f"{name}.func", func.__func__)
             return
         wrapped = getattr(func, "__wrapped__", None)
         if wrapped is not None:
             self.callable(f"{name}.wrapped", wrapped)
         if not inspect.isfunction(func):
-            if inspect.isbuiltin(func):
-                self.parts[name] = f"builtin {func.__module__}.{func.__qualname__}"
-                return
             if not callable(func):
                 raise UnknownCodeError(f"{name} is not callable")
             if inspect.isclass(func):
-                self.parts[name] = f"{func.__module__}.{func.__qualname__}"
-                self.origin(func)
-                return
-            self.value(f"{name}.self", func)
-            self.callable(name, type(func).__call__)
+                self.of_class(name, func)
+            elif inspect.isroutine(func):
+                # Written in C: what it is bound to counts, e.g. the text of `", ".join`.
+                owner = getattr(func, "__objclass__", None) or getattr(func, "__module__", None)
+                self.parts[name] = f"builtin {owner} {func.__qualname__}"
+                bound = getattr(func, "__self__", None)
+                if bound is not None and not inspect.ismodule(bound):
+                    self.value(f"{name}.self", bound)
+            else:
+                self.value(f"{name}.self", func)
+                self.callable(f"{name}.call", type(func).__call__)
             return
-        self.parts[name] = f"{func.__module__}.{func.__qualname__}"
+        self.parts[name] = f"{func.__globals__.get('__name__')}.{func.__code__.co_qualname}"
         for index, default in enumerate(func.__defaults__ or ()):
             self.value(f"{name}.default[{index}]", default)
         for key, default in sorted((func.__kwdefaults__ or {}).items()):
@@ -119,18 +130,35 @@ class _Walk:
             except ValueError:
                 raise UnknownCodeError(f"{name} closes over {free}, which has no value yet") from None
             self.value(f"{name}.closure.{free}", content)
-        self.origin(func)
+        # Not `__module__`, which `functools.wraps` copies from what is wrapped.
+        self.origin(name, func, str(func.__globals__.get("__name__")))
 
-    def origin(self, thing: Any) -> None:
+    def of_class(self, name: str, cls: Any) -> None:
+        """A class: its module, and what it holds if it was made while a function ran."""
+        self.parts[name] = f"{cls.__module__}.{cls.__qualname__}"
+        self.origin(name, cls, cls.__module__)
+        if "<locals>" in cls.__qualname__:
+            for key, item in sorted(vars(cls).items()):
+                made = item.fget if isinstance(item, property) else getattr(item, "__func__", item)
+                if inspect.isfunction(made) or not (key.startswith("__") or hasattr(made, "__set__")):
+                    self.value(f"{name}.{key}", made)
+
+    def origin(self, name: str, thing: Any, module_name: str) -> None:
         """The module of a function or class; its own source where there is no module file."""
-        module = sys.modules.get(thing.__module__)
-        path = getattr(module, "__file__", None)
+        path = getattr(sys.modules.get(module_name), "__file__", None)
         if path is None or not path.endswith(".py"):
-            if thing.__module__ in ("builtins", *sys.stdlib_module_names):
-                return
-            self.bare(thing)
+            if module_name.partition(".")[0] not in ("builtins", *sys.stdlib_module_names):
+                self.bare(thing)
             return
-        self.module(thing.__module__, Path(path), root=True)
+        self.main = self.main or module_name
+        self.module(module_name, Path(path), root=module_name == self.main or _is_first_party_path(Path(path)))
+        if inspect.isfunction(thing) and module_name in self.modules:
+            which = _which(path, _stamp(Path(path)), thing.__code__)
+            if which is None:
+                # Made by `exec`, or the module has been edited.
+                self.bare(thing)
+            elif which:
+                self.parts[f"{name} is"] = which
 
     def bare(self, thing: Any) -> None:
         """A function typed in (a notebook, a shell): its own source and whatever globals it uses."""
@@ -138,8 +166,13 @@ class _Walk:
             source = textwrap.dedent(inspect.getsource(thing))
         except (OSError, TypeError):
             raise UnknownCodeError(f"the source of {thing.__qualname__} can't be found") from None
-        self.parts[f"source {thing.__qualname__}"] = _digest_source(source.encode())
+        self.parts[f"source {thing.__qualname__}"] = _digest_source(source.encode(errors="replace"))
+        with contextlib.suppress(SyntaxError):
+            self.imports("", _imports(ast.parse(source)))
         if not inspect.isfunction(thing):
+            for key, item in sorted(vars(thing).items()):
+                if inspect.isfunction(item):
+                    self.callable(f"{thing.__qualname__}.{key}", item)
             return
         names = {name for code in _codes(thing.__code__) for name in code.co_names}
         for name in sorted(names & thing.__globals__.keys()):
@@ -156,39 +189,39 @@ class _Walk:
         if inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, functools.partial):
             self.callable(name, value)
             return
-        try:
-            self.parts[name] = json.dumps(value, sort_keys=True, allow_nan=True)
+        plain = _plain(value)
+        if plain is not None:
+            self.parts[f"value {name}"] = plain
             return
-        except (TypeError, ValueError):
-            pass
+        if self.again(name, value):
+            return
+        kind = type(value)
+        self.parts[f"value {name}"] = f"{kind.__module__}.{kind.__qualname__}"
         if isinstance(value, (tuple, list)):
-            self.parts[name] = f"{type(value).__name__} of {len(value)}"
+            self.parts[f"value {name}.length"] = str(len(value))
             for index, item in enumerate(value):
                 self.value(f"{name}[{index}]", item)
+        elif isinstance(value, Mapping):
+            self.parts[f"value {name}.length"] = str(len(value))
+            for key, item in value.items():
+                plain = _plain(key)
+                if plain is None:
+                    raise UnknownCodeError(f"{name} has a key of the type {type(key).__qualname__}")
+                self.value(f"{name}[{plain}]", item)
+        elif not hasattr(value, "__dict__") and not any("__slots__" in vars(base) for base in kind.__mro__):
+            raise UnknownCodeError(f"{name} is a {kind.__qualname__}, which has no stable identity")
+        if kind.__module__.partition(".")[0] in ("builtins", *sys.stdlib_module_names):
+            if not isinstance(value, (tuple, list, Mapping)):
+                raise UnknownCodeError(f"{name} is a {kind.__qualname__}, which has no stable identity")
             return
-        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-            self.parts[name] = f"mapping of {len(value)}"
-            for key in sorted(value):
-                self.value(f"{name}.{key}", value[key])
-            return
-        if isinstance(value, (set, frozenset)):
-            self.parts[name] = json.dumps(sorted(json.dumps(item) for item in value))
-            return
-        if isinstance(value, (bytes, bytearray)):
-            self.parts[name] = hashlib.sha256(value).hexdigest()
-            return
-        attributes = (
-            {field.name: getattr(value, field.name) for field in fields(value)}
-            if is_dataclass(value)
-            else getattr(value, "__dict__", None)
-        )
-        if attributes is None or type(value).__module__ in ("builtins", *sys.stdlib_module_names):
-            raise UnknownCodeError(f"{name} is a {type(value).__qualname__}, which has no stable identity")
-        if id(value) in self.seen:
-            return
-        self.seen.add(id(value))
-        self.parts[name] = f"{type(value).__module__}.{type(value).__qualname__}"
-        self.origin(type(value))
+        for base in (str, bytes, int, float):
+            if isinstance(value, base):
+                self.parts[f"value {name}.{base.__name__}"] = base.__repr__(value)
+        self.of_class(f"{name}.type", kind)
+        slots = {slot for base in kind.__mro__ for slot in _names(vars(base).get("__slots__", ()))}
+        attributes = {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)} | getattr(value, "__dict__", {})
+        attributes.pop("__dict__", None)
+        attributes.pop("__weakref__", None)
         for key in sorted(attributes):
             self.value(f"{name}.{key}", attributes[key])
 
@@ -205,11 +238,19 @@ class _Walk:
             for data in _data_files(path.parent):
                 self.parts[f"file {name}/{data.relative_to(path.parent).as_posix()}"] = _digest_file(data)
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for level, target, members in found.imports:
+        if name == "__main__":
+            # Run as `python -m package.module`, it imports relative to its package.
+            package = getattr(sys.modules["__main__"], "__package__", None) or ""
+            self.tops.add(package.split(".")[0])
+        self.imports(package, found.imports)
+
+    def imports(self, package: str, imports: list[tuple[int, str, tuple[str, ...]]]) -> None:
+        """What a module of this package imports."""
+        for level, target, members in imports:
             base = target
             if level:
                 parents = package.split(".")
-                if len(parents) < level:
+                if not package or len(parents) < level:
                     continue
                 base = ".".join([*parents[: len(parents) - level + 1], *([target] if target else [])])
             for wanted in (base, *(f"{base}.{member}" for member in members)):
@@ -222,12 +263,19 @@ class _Walk:
             prefix = ".".join(parts[:end])
             if prefix in self.modules:
                 continue
-            path = _find(prefix)
-            if path is None:
+            found = _find(prefix)
+            if found is None:
                 return
+            path = found.path
+            if path is None:
+                # A namespace package has no file of its own, but modules in it.
+                continue
             if parts[0] not in self.tops and not _is_first_party_path(path):
                 return
-            self.module(prefix, path, root=False)
+            if path.suffix == ".py":
+                self.module(prefix, path, root=False)
+            else:
+                self.parts[f"module {prefix}"] = _digest_file(path)
 
 
 class _Source:
@@ -244,7 +292,7 @@ class _Source:
 _sources: dict[Path, _Source] = {}
 _loaded: dict[str, tuple[Path, str]] = {}
 _files: dict[Path, tuple[tuple[int, int], str]] = {}
-_found: dict[str, Path | None] = {}
+_found: dict[str, _Found | None] = {}
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -267,7 +315,7 @@ def _read(name: str, path: Path) -> _Source:
         source = _Source(stamp, _digest_tree(tree), _imports(tree))
         _sources[path] = source
     module = sys.modules.get(name)
-    if module is not None and name != "__main__":
+    if module is not None:
         # The code that runs is what was imported, which must be what is on the disk.
         before = _loaded.get(name)
         if before is None or before[0] != path:
@@ -290,14 +338,58 @@ def _edited_since_import(module: types.ModuleType, path: Path, stamp: tuple[int,
         mtime, size = int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:16], "little")
         return (mtime, size) != (int(stamp[0] / 1e9) & 0xFFFFFFFF, stamp[1] & 0xFFFFFFFF)
     try:
-        fresh = {code.co_qualname: code.co_code for code in _codes(compile(path.read_bytes(), str(path), "exec"))}
+        fresh = {code.co_qualname: _shape(code) for code in _codes(compile(path.read_bytes(), str(path), "exec"))}
     except (OSError, SyntaxError, ValueError):
         return True
     return any(
-        fresh.get(value.__qualname__) != value.__code__.co_code
+        fresh.get(value.__code__.co_qualname) != _shape(value.__code__)
         for value in vars(module).values()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not hasattr(value, "__wrapped__")
+        if inspect.isfunction(value) and value.__code__.co_filename == str(path)
     )
+
+
+def _shape(code: types.CodeType) -> tuple[Any, ...]:
+    """What a function's code does, wherever it stands in its file."""
+    constants = [_shape(item) if isinstance(item, types.CodeType) else repr(item) for item in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
+
+
+@functools.lru_cache(maxsize=4096)
+def _which(path: str, stamp: tuple[int, int], code: types.CodeType) -> str | None:
+    """Which of several functions of one name in a file this is, e.g. of its lambdas.
+
+    Returns:
+        Empty if there is but one; None if it isn't there.
+    """
+    try:
+        codes = _codes(compile(Path(path).read_bytes(), path, "exec"))
+    except (SyntaxError, ValueError):
+        return None
+    same = [found for found in codes if found.co_qualname == code.co_qualname]
+    if Path(code.co_filename).name != Path(path).name:
+        return None
+    if len(same) == 1:
+        return ""
+    return next((f"number {place}" for place, found in enumerate(same, 1) if _place(found) == _place(code)), None)
+
+
+def _place(code: types.CodeType) -> tuple[Any, ...]:
+    return code.co_firstlineno, list(code.co_positions()), _shape(code)
+
+
+def _plain(value: Any) -> str | None:
+    """A scalar, or a set of scalars, as text that tells it from all others; None for anything else."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str, bytes):
+        return f"{kind.__name__} {value!r}"
+    if kind in (set, frozenset):
+        items = [_plain(item) for item in value]
+        return None if None in items else f"{kind.__name__} {sorted(map(str, items))}"
+    return None
+
+
+def _names(slots: Any) -> tuple[str, ...]:
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _codes(code: types.CodeType) -> list[types.CodeType]:
@@ -321,9 +413,9 @@ def _digest_tree(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             body = node.body
-            if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                if isinstance(body[0].value.value, str):
-                    node.body = body[1:] or [ast.Pass()]
+            first = body[0].value if body and isinstance(body[0], ast.Expr) else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                node.body = body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -340,11 +432,14 @@ def _imports(tree: ast.Module) -> list[tuple[int, str, tuple[str, ...]]]:
             found += [(0, alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        elif isinstance(node, ast.Call):
             called = node.func
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name in ("import_module", "__import__") and isinstance(node.args[0].value, str):
-                found.append((0, node.args[0].value, ()))
+            wanted = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "name")]
+            if name in ("import_module", "__import__") and wanted and isinstance(wanted[0], ast.Constant):
+                target = str(wanted[0].value)
+                dots = len(target) - len(target.lstrip("."))
+                found.append((dots, target[dots:], ()))
         queue.extend(ast.iter_child_nodes(node))
     return found
 
@@ -357,47 +452,50 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 def _is_machinery(name: str) -> bool:
     parts = name.split(".")
-    return parts[0] == "egregora" and len(parts) > 1 and parts[1] in _MACHINERY_PARTS
+    return parts[0] == "egregora" and (len(parts) == 1 or parts[1] in _MACHINERY_PARTS)
 
 
-def _find(name: str) -> Path | None:
-    """The source file of a module, without importing anything."""
+@dataclass(frozen=True)
+class _Found:
+    """Where a module is: its file, or None for a namespace package, and the folders of a package."""
+
+    path: Path | None
+    folders: tuple[str, ...]
+
+
+def _find(name: str) -> _Found | None:
+    """Where a module is, without importing it; None if it isn't there, or has no file."""
     if name not in _found:
         _found[name] = _look(name)
     return _found[name]
 
 
-def _look(name: str) -> Path | None:
-    parent, _, _ = name.rpartition(".")
-    search: list[str] | None = None
-    if parent:
-        above = _find(parent)
-        if above is None or above.name != "__init__.py":
-            module = sys.modules.get(parent)
-            locations = getattr(module, "__path__", None)
-            if locations is None:
-                return None
-            search = list(locations)
+def _look(name: str) -> _Found | None:
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    if spec is None:
+        parent, _, _ = name.rpartition(".")
+        above = _find(parent) if parent else None
+        if parent and (above is None or not above.folders):
+            return None
+        for finder in sys.meta_path:
+            # Every finder, because editable installs may bring one of their own.
+            spec = finder.find_spec(name, above.folders if above else None)
+            if spec is not None:
+                break
         else:
-            search = [str(above.parent)]
-    elif name in sys.stdlib_module_names:
-        return None
-    else:
-        module = sys.modules.get(name)
-        path = getattr(module, "__file__", None)
-        if path and path.endswith(".py"):
-            return Path(path)
-    spec = importlib.machinery.PathFinder.find_spec(name, search)
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    return Path(spec.origin)
+            return None
+    folders = tuple(str(folder) for folder in spec.submodule_search_locations or ())
+    if spec.has_location and spec.origin:
+        return _Found(Path(spec.origin), folders)
+    return _Found(None, folders) if folders else None
 
 
 @functools.cache
 def _library_roots() -> tuple[str, ...]:
-    roots = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
-    prefix = str(Path(sys.prefix))
-    return tuple(sorted(str(Path(root)) + os.sep for root in roots if root and str(Path(root)) != prefix))
+    paths = sysconfig.get_paths()
+    roots = {paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"]}
+    return tuple(sorted(str(Path(root)) + os.sep for root in roots))
 
 
 def _is_first_party_path(path: Path) -> bool:
@@ -428,7 +526,7 @@ def _digest_file(path: Path) -> str:
     stamp = _stamp(path)
     known = _files.get(path)
     if known is None or known[0] != stamp:
-        with io.open(path, "rb") as file:
+        with path.open("rb") as file:
             known = (stamp, hashlib.file_digest(file, "sha256").hexdigest())
         _files[path] = known
     return known[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import inspect
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -272,7 +273,7 @@ class _Identity:
         return {
             "input_fingerprint": self.fingerprint,
             "input_hash": self.input_hash,
-            "input_parts": fp.json.dumps(self.input_parts, sort_keys=True) if self.input_parts else None,
+            "input_parts": json.dumps(self.input_parts, sort_keys=True) if self.input_parts else None,
             "config_hash": self.config_hash,
             "code_hash": self.code_hash,
             "code_ref": self.code_ref,
@@ -318,7 +319,7 @@ class _Identity:
                 # What is bound to a function may be a password or a name: it is told apart, but not kept.
                 modules[name] = hmac.new(storage.site_key(), value.encode(errors="replace"), "sha256").hexdigest()[:16]
         self.events.append(
-            {"e": "code", "code_hash": digest, "modules": fp.json.dumps(modules, sort_keys=True, ensure_ascii=False)}
+            {"e": "code", "code_hash": digest, "modules": json.dumps(modules, sort_keys=True, ensure_ascii=False)}
         )
         return digest
 
@@ -358,7 +359,7 @@ def _remember(run: Run, result: Any, output_hash: str, rows: int, path: Path) ->
 
 def _is_raw(table: Any) -> bool:
     """Whether a stage's input may hold names: an export, or what parse made of one."""
-    names = getattr(table, "column_names", None) or getattr(table, "columns", ())
+    names: Any = getattr(table, "column_names", None) or getattr(table, "columns", ())
     return isinstance(table, Files) or "author_raw" in names
 
 
@@ -387,7 +388,8 @@ def _duckdb_error() -> type[Exception]:
 def _ibis_error() -> type[Exception]:
     from ibis.common.exceptions import IbisError
 
-    return IbisError
+    found: type[Exception] = IbisError
+    return found
 
 
 def _folder_of(func: Any) -> Path | None:

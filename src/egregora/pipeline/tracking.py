@@ -360,8 +360,7 @@ def describe_error(error: BaseException, *, raw: bool) -> dict[str, str]:
         chain.append(before)
     frames = []
     for link in reversed(chain):
-        for frame in tb.extract_tb(link.__traceback__):
-            frames.append(f"{_module(frame.filename)}:{frame.lineno} in {frame.name}")
+        frames += [f"{_module(f.filename)}:{f.lineno} in {f.name}" for f in tb.extract_tb(link.__traceback__)]
         frames.append(f"{type(link).__qualname__}: {_message(link, raw)}")
     return {
         "error": _message(error, raw) or type(error).__qualname__,

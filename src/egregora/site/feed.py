@@ -72,4 +72,4 @@ def _urn(*parts: str) -> str:
 
 
 def _time(when: datetime) -> str:
-    return f"{when:%Y-%m-%dT%H:%M:%S}Z"
+    return when.isoformat(timespec="seconds") + "Z"

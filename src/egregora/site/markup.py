@@ -24,12 +24,15 @@ _PICTURE = re.compile(rf"blob:({_BLOB})")
 _WEB_LINK = re.compile(r"https?://[^\s\\]+", re.IGNORECASE)
 _POST_LINK = re.compile(r"([a-z0-9-]+)\.html(?:#b[0-9]+)?")
 
-# What no inline rule of Markdown touches, but for backslash escapes: most of what people write. `_plain_block` renders
-# blocks of it as the parser would (a test holds us to that) at a thirtieth of the price.
-_PLAIN = re.compile(r"(?:[^\\`*_\[\]<&~\n]|\\[!-/:-@\[-`{-~])+")
+# What no inline rule of Markdown touches, but for backslash escapes and simple links: most of what people write.
+# `_plain_block` renders blocks of it as the parser would (a test holds us to that) at a thirtieth of the price.
+_TEXT = r"(?:[^\\`*_\[\]<&~\n]|\\[!-/:-@\[-`{-~])"
+_LINK = rf"(?<!!)\[({_TEXT}+)\]\((https?://[a-z0-9.-]+(?:[/?](?:[A-Za-z0-9/._~?=,;@#+-]|%[0-9A-F]{{2}})*)?)\)"
+_PLAIN = re.compile(rf"(?:{_TEXT}|{_LINK})+")
+_SIMPLE_LINK = re.compile(_LINK)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _PROSE = re.compile(r"[A-Za-z“‘«…]|[^\W\d_]")
-_QUOTED = re.compile(r"> \*\*(?!\s)((?:[^\\`*_\[\]<&~\n]|\\[!-/:-@\[-`{-~])*[^\s\\`*_\[\]<&~\n])\*\* ([—–-]) (?=\S)")
+_QUOTED = re.compile(rf"> \*\*(?!\s)({_TEXT}*[^\s\\`*_\[\]<&~\n])\*\* ([—–-]) (?=\S)")
 _HEADING = re.compile(r"(#{1,6}) (?=[^\s#])")
 
 _SAID = re.compile(r"<blockquote>\s*<p><strong>([^<]+)</strong> [—–-] ")
@@ -231,7 +234,7 @@ def _plain_block(block: str, env: dict[str, Any]) -> str | None:
     if quoted := _QUOTED.match(block):
         first, *more = block[quoted.end() :].split("\\\n> ")
         lines = _plain_lines([first, *more]) if all(map(_PROSE.match, more)) else None
-        name, dash = (html.escape(_ESCAPE.sub(r"\1", part)) for part in quoted.groups())
+        name, dash = (html.escape(_unescape(part)) for part in quoted.groups())
         return _around(f"<blockquote>\n<p><strong>{name}</strong> {dash} ", lines, "<br>\n", "</p>\n</blockquote>\n")
     if heading := _HEADING.match(block):
         lines = None if block.rstrip().endswith("#") else _plain_lines([block[heading.end() :]])
@@ -249,7 +252,23 @@ def _plain_lines(lines: Sequence[str]) -> list[str] | None:
     """The lines as HTML, if no inline rule applies to any."""
     if not all(map(_PLAIN.fullmatch, lines)):
         return None
-    return [html.escape(_ESCAPE.sub(r"\1", line.strip()) if "\\" in line else line.strip()) for line in lines]
+    return [_plain_inline(line.strip()) for line in lines]
+
+
+def _plain_inline(line: str) -> str:
+    if "](" not in line:
+        return html.escape(_unescape(line))
+    parts = _SIMPLE_LINK.split(line)
+    out = [html.escape(_unescape(parts[0]))]
+    for title, address, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        out.append(
+            f'<a href="{html.escape(address)}">{html.escape(_unescape(title))}</a>{html.escape(_unescape(text))}'
+        )
+    return "".join(out)
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 
 def _around(head: str, lines: list[str] | None, between: str, tail: str) -> str | None:

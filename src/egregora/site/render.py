@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -185,10 +186,12 @@ class _Pages:
 
 
 def _searchable(post: Post, text: str) -> dict[str, Any]:
+    """A post as the search knows it. Letters are composed, so that a letter without its accent is one letter too."""
+    text, title, standfirst = (unicodedata.normalize("NFC", part) for part in (text, post.title, post.standfirst))
     return {
         "path": post.path,
-        "title": post.title,
-        "standfirst": post.standfirst,
+        "title": title,
+        "standfirst": standfirst,
         "dates": post.dates,
         "language": post.language,
         "tags": [tag.label for tag in post.tags],

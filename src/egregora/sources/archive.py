@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 from egregora.errors import ExportError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 __all__ = ["Archive", "Member", "open_archive"]
 
@@ -72,6 +72,7 @@ class Archive:
             `Member.index`, which `attrs` of a message refers to.
         refused: How many members were left out because of their name or kind.
         encrypted: How many members are protected by a password.
+        notes: What a source found out when it was asked to detect, kept for when it reads.
     """
 
     def __init__(self, path: Path, kind: str, zipped: zipfile.ZipFile | None = None) -> None:
@@ -80,6 +81,7 @@ class Archive:
         self.members: tuple[Member, ...] = ()
         self.refused = 0
         self.encrypted = 0
+        self.notes: dict[str, object] = {}
         self._zip = zipped
         self._entries: list[Any] = []
 
@@ -113,7 +115,7 @@ class Archive:
                 file: IO[bytes] = self._zip.open(info)
             else:
                 limit = MAX_TEXT_BYTES
-                file = Path(self._entries[index]).open("rb")
+                file = Path(self._entries[index]).open("rb")  # noqa: SIM115 - closed below
         except _BROKEN:
             raise _damaged() from None
         with file:
@@ -202,7 +204,7 @@ def _list_zip(archive: Archive, zipped: zipfile.ZipFile) -> None:
         raise ExportError("the zip is empty", hint="export the chat again")
     if len(infos) > MAX_MEMBERS or sum(info.file_size for info in infos) > MAX_TOTAL_BYTES:
         raise _bomb()
-    members = []
+    members: list[Member] = []
     unknown = 0
     for info in infos:
         if info.is_dir() or _is_clutter(info.filename):

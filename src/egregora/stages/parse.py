@@ -92,7 +92,9 @@ def _export(
         decided = "; ".join(f"{name}: {value}" for name, value in reading.decided.items())
         context.log(f"{label}: {source.title}, {archive.kind}; {decided}")
         if reading.decided.get("ambiguous") == "yes":
-            context.log(f"{label}: the order of day and month is a guess; set parse.date_order if it is wrong", "warning")
+            context.log(
+                f"{label}: the order of day and month is a guess; set parse.date_order if it is wrong", "warning"
+            )
         if archive.refused:
             context.log(f"{label}: {archive.refused} members with unsafe names were left out", "warning")
         if archive.encrypted:
@@ -109,11 +111,12 @@ def thread_id(source: str, title: str | None) -> str:
 
 
 _IDS = """
-    SELECT md5(concat_ws(chr(0), 'message', $thread, minute, kind, body)) AS event_id FROM keys
+    SELECT md5(concat($thread, minute, '/', kind, '/', body)) AS id, CAST('0x' || id[:15] AS UBIGINT) AS short FROM keys
 """
 _SILENT = ("system", "deleted", "location", "contact", "call")
 """Kinds whose text depends on the phone's language or contacts: it stays out of the identity."""
 _MENTION = "@(?:\u2068[^\u2069]*\u2069|[0-9]{7,16})"
+_ANY_MENTION = re.compile(b"@(?:\xe2\x81\xa8|[0-9]{7})")
 
 
 def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
@@ -127,7 +130,12 @@ def _identified(reading: Reading, source: str, thread: str, number: int, tenant:
         if number:
             columns["attrs"] = _renumbered(columns["attrs"], number)
         columns["event_id"] = ids.of(batch)
-        for name, value in (("tenant_id", tenant), ("source", source), ("thread_id", thread), ("thread_raw", reading.title)):
+        for name, value in (
+            ("tenant_id", tenant),
+            ("source", source),
+            ("thread_id", thread),
+            ("thread_raw", reading.title),
+        ):
             zeros = pa.repeat(pa.scalar(0 if value is not None else None, pa.int32()), count)
             columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value or ""], pa.string()))
         columns["seq"] = pa.repeat(pa.scalar(0, pa.int64()), count)
@@ -170,40 +178,44 @@ class _Ids:
         silent = pc.is_in(kind, pa.array(_SILENT))
         if pc.any(silent).as_py():
             body = pc.if_else(silent, "", body)
-        body = pc.replace_substring_regex(body, _MENTION, "@") if pc.any(pc.match_substring(body, "@")).as_py() else body
+        if _ANY_MENTION.search(body.buffers()[2] or b""):
+            body = pc.replace_substring_regex(body, _MENTION, "@")
         keys = pa.table({"minute": minutes, "kind": kind, "body": body})
         self._connection.register("keys", keys)
-        ids = self._connection.execute(_IDS, {"thread": self._thread}).to_arrow_table()["event_id"].combine_chunks()
+        table = self._connection.execute(_IDS, {"thread": self._thread}).to_arrow_table().combine_chunks()
         self._connection.unregister("keys")
-        return self._counted(ids, pc.min_max(minutes).as_py())
+        ids, short = (table.column(name).combine_chunks() for name in ("id", "short"))
+        return self._counted(ids, short, pc.min_max(minutes).as_py())
 
-    def _counted(self, ids: pa.Array, span: dict[str, int]) -> pa.Array:
-        short = pc.utf8_slice_codeunits(ids, 0, 16)
+    def _counted(self, ids: pa.Array, short: pa.Array, span: dict[str, int]) -> pa.Array:
         overlapping = [old for low, high, old in self._before if low <= span["max"] and high >= span["min"]]
         earlier = [old.filter(pc.is_in(old, short)) for old in overlapping]
         self._before.append((span["min"], span["max"], short))
-        seen = Counter[str]()
+        seen = Counter[int]()
         for old in earlier:
             seen.update(old.to_pylist())
-        if not seen and pc.count_distinct(short).as_py() == len(short):
-            return ids
         counts = pc.value_counts(short)
+        if not seen and len(counts) == len(short):
+            return ids
         twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
-        mask = pc.is_in(short, pa.array([*seen, *twice], pa.string()))
+        mask = pc.is_in(short, pa.array([*seen, *twice], pa.uint64()))
         found = []
-        for event in ids.filter(mask).to_pylist():
-            nth = seen[event[:16]]
-            seen[event[:16]] += 1
-            found.append(event if not nth else hashlib.sha256(f"{event}\\0{nth}".encode()).hexdigest()[:32])
+        for event, key in zip(ids.filter(mask).to_pylist(), short.filter(mask).to_pylist(), strict=True):
+            nth = seen[key]
+            seen[key] += 1
+            found.append(event if not nth else hashlib.sha256(f"{event}\0{nth}".encode()).hexdigest()[:32])
         return pc.replace_with_mask(ids, mask, pa.array(found, pa.string()))
 
 
 def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """A single export's batches with `seq`."""
     place = _SCHEMA.get_field_index("seq")
+    places = pa.array([], pa.int64())
     done = 0
     for batch in batches:
-        yield batch.set_column(place, "seq", pa.array(range(done, done + len(batch)), pa.int64()))
+        if len(batch) > len(places):
+            places = pa.array(range(2 * len(batch)), pa.int64())
+        yield batch.set_column(place, "seq", pc.add(places.slice(0, len(batch)), done))
         done += len(batch)
 
 
@@ -211,7 +223,7 @@ def _merged(paths: tuple[Path, ...], config: Config, context: StageContext) -> p
     """Several exports as one table: each message once, chats one after the other."""
     threads = _threads(paths, config)
     connection = duckdb.connect()
-    counts = []
+    counts: list[int] = []
     for number, path in enumerate(paths):
         batches = _numbered(_progress(_export(path, number, config, context, threads[number]), context))
         reader = pa.RecordBatchReader.from_batches(_SCHEMA, batches)
@@ -224,7 +236,9 @@ def _merged(paths: tuple[Path, ...], config: Config, context: StageContext) -> p
         raise _empty()
     connection.execute(_MERGE)
     left = _number(connection, "SELECT count(*) FROM merged")
-    context.log(f"{len(paths)} exports, {len(set(threads))} chats: {sum(counts) - left} messages are in several exports")
+    context.log(
+        f"{len(paths)} exports, {len(set(threads))} chats: {sum(counts) - left} messages are in several exports"
+    )
     columns = ", ".join(f'"{name}"' for name in RAW_MESSAGES.names)
     return connection.execute(f"SELECT {columns} FROM merged ORDER BY first_export, seq").to_arrow_reader(50_000)
 
@@ -299,7 +313,7 @@ def _fingerprints(path: Path, config: Config) -> pa.Table:
 
 
 def _overlap(one: pa.Table, other: pa.Table) -> bool:
-    """Whether two exports are of one chat: they share at least five messages, and a fifth of those of their common time."""
+    """Whether two exports are of one chat: they share five messages, and a fifth of those of their common time."""
     if not len(one) or not len(other):
         return False
     spans = [pc.min_max(table["ts"]) for table in (one, other)]

@@ -69,7 +69,8 @@ class Roster:
     def index(self, region: str) -> NameIndex:
         """All names of the roster, with what replaces them."""
         entities = [
-            Entity(person.names, person.alias, "person", (person.phone,) if person.phone else ()) for person in self.people
+            Entity(person.names, person.alias, "person", (person.phone,) if person.phone else ())
+            for person in self.people
         ]
         entities += [Entity((person.alias,), person.alias, "alias") for person in self.people if not person.opted_out]
         for kind, names in (("word", self.words), ("outsider", self.outsiders), ("group", self.titles)):
@@ -112,7 +113,22 @@ def _alias_candidates(identity: str) -> Iterator[str]:
 
 
 _ALIAS = re.compile(r"[^\W_](?:[^\W_]|[ .'’\-](?=[^\W_])){0,30}[^\W_]\.?")
-_RESERVED = frozenset(("someone", "somebody", "anyone", "nobody", "everyone", "everybody", "alguem", "ninguem", "admin", "egregora", "system", "group"))
+_RESERVED = frozenset(
+    (
+        "someone",
+        "somebody",
+        "anyone",
+        "nobody",
+        "everyone",
+        "everybody",
+        "alguem",
+        "ninguem",
+        "admin",
+        "egregora",
+        "system",
+        "group",
+    )
+)
 
 
 def _chosen_alias(wanted: str) -> str | None:
@@ -174,16 +190,24 @@ class _Census:
         self.names: dict[str, set[str]] = {}
         self.phones: dict[str, str | None] = {}
 
+    def author(self, name: str) -> str:
+        """Take in who wrote a message: always somebody, whatever the name is made of."""
+        return self.add(name) or self._enter(f"?{name}", name, None)
+
     def add(self, name: str) -> str | None:
+        """Take in somebody who is named; None for "You" and for what is no name."""
         normal, phone = _normal_name(name, self.region)
-        if not normal or is_pronoun(normal):
-            return None
+        return None if not normal or is_pronoun(normal) else self._enter(normal, name, phone)
+
+    def _enter(self, normal: str, name: str, phone: str | None) -> str:
         self.names.setdefault(normal, set()).add(name)
         self.phones[normal] = phone
         return normal
 
 
-def read_roster(raw: pa.Table, *, key: bytes, region: str = "US", also_redact: Iterable[str] = ()) -> tuple[Roster, dict[str, Person], Counter[str]]:
+def read_roster(
+    raw: pa.Table, *, key: bytes, region: str = "US", also_redact: Iterable[str] = ()
+) -> tuple[Roster, dict[str, Person], Counter[str]]:
     """Learn who and what the messages must not show.
 
     Args:
@@ -199,10 +223,12 @@ def read_roster(raw: pa.Table, *, key: bytes, region: str = "US", also_redact: I
         PrivacyError: there is no key.
     """
     if not key:
-        raise PrivacyError("this site has no secret key, so nobody's name can be protected", hint="run: egregora init DIR")
+        raise PrivacyError(
+            "this site has no secret key, so nobody's name can be protected", hint="run: egregora init DIR"
+        )
     authors, titles, telling = _run_queries(raw)
     census = _Census(key, region)
-    of_author = {name: census.add(name) for name, _first in authors}
+    of_author = {name: census.author(name) for name, _first in authors}
     outsiders: list[str] = []
     wishes: dict[str, str] = {}
     opted: dict[str, bool] = {}
@@ -221,9 +247,9 @@ def read_roster(raw: pa.Table, *, key: bytes, region: str = "US", also_redact: I
             counts["commands"] += 1
             person = of_author[author]
             wish, choice = _SET_ALIAS.fullmatch(command[1]), _OPT.fullmatch(command[1])
-            if person and wish:
+            if wish:
                 wishes[person] = wish[1]
-            elif person and choice:
+            elif choice:
                 opted[person] = choice[1].lower() == "out"
             continue
         for mention in _MENTION.finditer(text):
@@ -239,7 +265,7 @@ def read_roster(raw: pa.Table, *, key: bytes, region: str = "US", also_redact: I
     outsiders = sorted({name for name in known if name not in census.names and not name.startswith("+")} - {""})
     titles = sorted({clean(title).strip() for title in titles} - {""} - set(census.names))
     people = _aliased(census, wishes, opted, counts)
-    of_raw = {name: people[normal] for name, normal in of_author.items() if normal}
+    of_raw = {name: people[normal] for name, normal in of_author.items()}
     words = tuple(sorted({word.strip() for word in also_redact} - {""}))
     return Roster(tuple(people.values()), tuple(titles), tuple(outsiders), words), of_raw, counts
 
@@ -256,7 +282,9 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(part)
 
 
-def _aliased(census: _Census, wishes: dict[str, str], opted: dict[str, bool], counts: Counter[str]) -> dict[str, Person]:
+def _aliased(
+    census: _Census, wishes: dict[str, str], opted: dict[str, bool], counts: Counter[str]
+) -> dict[str, Person]:
     """Give everyone an alias: no one's name, and no two the same.
 
     Who appeared first chooses first, so that a new participant renames nobody unless one bears a word of an alias as name.
@@ -278,7 +306,13 @@ def _aliased(census: _Census, wishes: dict[str, str], opted: dict[str, bool], co
         chosen = _chosen_alias(wish)
         if people[normal].opted_out:
             continue
-        if chosen is None or fold(chosen) in folded_taken or borne & set(name_words(chosen)) or names.find(chosen) or names.named(chosen):
+        if (
+            chosen is None
+            or fold(chosen) in folded_taken
+            or borne & set(name_words(chosen))
+            or names.find(chosen)
+            or names.named(chosen)
+        ):
             counts["aliases refused"] += 1
             continue
         folded_taken.add(fold(chosen))
@@ -321,6 +355,7 @@ class _Cleaner:
         self.counts: Counter[str] = Counter()
         self._people = {name: person for person in roster.people for name in person.names}
         self._by_normal = {_normal_name(name, region)[0]: person for name, person in self._people.items()}
+        self._aliases = {person.alias for person in roster.people}
         self._notices: dict[str, str] = {}
 
     def _count(self, kind: str) -> None:
@@ -329,20 +364,26 @@ class _Cleaner:
     def redact(self, text: str) -> str:
         """A body without names and personal data, pasted quotes included."""
         if ":" in text:
-            text = _PASTED.sub(self._pasted, clean(text))
+            text = self._unquoted(clean(text))
         return self.index.redact(text, self._count)
 
-    def _pasted(self, match: re.Match[str]) -> str:
-        person = self._by_normal.get(_normal_name(match["name"], self.region)[0])
-        if person is not None and person.opted_out:
+    def _unquoted(self, text: str) -> str:
+        """Pasted lines under the alias of who wrote them; those of who opted out are gone, with what follows them."""
+        quotes = list(_PASTED.finditer(text))
+        if not quotes:
+            return text
+        result = [text[: quotes[0].start()]]
+        for quote, following in zip(quotes, [*quotes[1:], None], strict=True):
+            end = following.start() if following else len(text)
+            person = self._by_normal.get(_normal_name(quote["name"], self.region)[0])
+            name = quote["name"].strip()
+            if person is None and name not in self._aliases:
+                name = SOMEONE
+            if person is None or not person.opted_out:
+                name = person.alias if person else name
+                result += [text[quote.start() : quote.start("name")], name, text[quote.end("name") : end]]
             self._count("name")
-            return ""
-        head, tail = match.group()[: match.start("name") - match.start()], match.group()[match.end("name") - match.start() :]
-        alias = person.alias if person else match["name"].strip()
-        if not any(alias == known.alias for known in self.roster.people):
-            alias = SOMEONE
-        self._count("name")
-        return f"{head}{alias}{tail}"
+        return "".join(result)
 
     def notice(self, text: str) -> str:
         """A system notice with the names in it replaced; `[notice]` where its form is not known."""
@@ -380,7 +421,13 @@ class _Cleaner:
         suspects |= {
             row
             for row, text in enumerate(texts)
-            if slash in text or at in text or tag in text or plus in text or colons in text or degree in text or text.count(":") > 1
+            if slash in text
+            or at in text
+            or tag in text
+            or plus in text
+            or colons in text
+            or degree in text
+            or text.count(":") > 1
         }
         suspects |= {row for row, kind in enumerate(kinds) if kind in ("system", "location", "contact")}
         for row in sorted(suspects):
@@ -444,7 +491,9 @@ def privacy(table: ibis.Table, config: Any, *, run_id: str, context: StageContex
     words = [word.get_secret_value() for word in config.privacy.also_redact]
     roster, of_raw, counts = read_roster(raw, key=key, region=region, also_redact=words)
     schema = MESSAGES.arrow()
-    return pa.RecordBatchReader.from_batches(schema, _batches(raw, key, roster, of_raw, counts, region, schema, context))
+    return pa.RecordBatchReader.from_batches(
+        schema, _batches(raw, key, roster, of_raw, counts, region, schema, context)
+    )
 
 
 def _batches(
@@ -482,14 +531,18 @@ def _batches(
         context.log(f"aliases that can't be used were ignored: {counts['aliases refused']}", "warning")
 
 
-def _clean_batch(batch: pa.RecordBatch, cleaner: _Cleaner, of_raw: dict[str, Person], schema: pa.Schema) -> pa.RecordBatch:
+def _clean_batch(
+    batch: pa.RecordBatch, cleaner: _Cleaner, of_raw: dict[str, Person], schema: pa.Schema
+) -> pa.RecordBatch:
     """One batch of raw rows with re-keyed ids as `MESSAGES` rows."""
     authors = batch.column("author_raw").dictionary_encode()
     people = [of_raw.get(name) for name in authors.dictionary.to_pylist()]
     gone = pa.array([person is not None and person.opted_out for person in people], pa.bool_())
     command = pc.and_(
         pc.is_valid(batch.column("author_raw")),
-        pc.match_substring_regex(batch.column("text"), r"(?i)^[\s\x{200b}-\x{200f}\x{2066}-\x{2069}\x{feff}]*/\s*egregora\b"),
+        pc.match_substring_regex(
+            batch.column("text"), r"(?i)^[\s\x{200b}-\x{200f}\x{2066}-\x{2069}\x{feff}]*/\s*egregora\b"
+        ),
     )
     drop = pc.or_(pc.fill_null(gone.take(authors.indices), False), pc.fill_null(command, False))
     if pc.any(drop).as_py():
@@ -517,7 +570,7 @@ def _clean_batch(batch: pa.RecordBatch, cleaner: _Cleaner, of_raw: dict[str, Per
         "attachment": pa.array(attachments, pa.string()),
         "attrs": pa.array(attrs, pa.string()),
     }
-    arrays = [columns.get(name, None) if name in columns else batch.column(name) for name in schema.names]
+    arrays = [columns[name] if name in columns else batch.column(name) for name in schema.names]
     return pa.RecordBatch.from_arrays(
         [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)], schema=schema
     )

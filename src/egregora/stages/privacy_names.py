@@ -41,7 +41,9 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 _ODD = re.compile(f"{_UNSEEN.pattern}|[\r\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]")
-_JOINER = re.compile("(?<=[A-Za-z0-9\u00c0-\u024f])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[A-Za-z0-9\u00c0-\u024f]|$|\\W)")
+_JOINER = re.compile(
+    "(?<=[A-Za-z0-9\u00c0-\u024f])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[A-Za-z0-9\u00c0-\u024f]|$|\\W)"
+)
 
 
 def clean(text: str) -> str:
@@ -86,7 +88,15 @@ def fold(text: str) -> str:
 
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-_HAN = re.compile("^[\u3400-\u9fff]{2,4}$")
+_EASTERN = re.compile("^(?:[\u3400-\u9fff]{3,4}|[\uac00-\ud7af]{3,4})$")
+_CYRILLIC = re.compile("^[\u0400-\u04ff]+$")
+_CYRILLIC_ENDINGS = [
+    fold(ending)
+    for ending in "а у е ы и я ю ой ей ою ом ем ами ах ов ин ина ая ую ий ый ого ому ым им".split()  # noqa: SIM905
+]
+# Hebrew and Arabic write "and", "to", "the" onto the name.
+_PREFIXED = re.compile("[\u0590-\u07bf]")
+_PREFIXES = frozenset("ובלהמשכوفبلكسا")
 
 
 def name_words(name: str) -> list[str]:
@@ -158,24 +168,23 @@ def _written_forms(name: str) -> list[tuple[str, int, int]]:
     Level 0 is the whole name, 1 a part of it, 2 a nickname: where people share a needle, the lowest level owns it.
     """
     words = name_words(name)
-    if not words:
-        return []
-    forms: list[tuple[str, int, int]] = []
-    if len(words) == 1:
-        return _parts(words, level=0)
-    whole = " ".join(words)
-    forms.append((whole, STRONG, 0))
+    if len(words) < 2:
+        return _parts(words, level=0) if words else []
+    forms: list[tuple[str, int, int]] = [(" ".join(words), STRONG, 0)]
+    bearing = [word for word in words if word not in PARTICLES and word not in LABELS]
+    if not bearing:  # "Tia Dona": nothing but labels, so only the whole is a name.
+        return forms
+    for start in range(len(words)):
+        for end in range(start + 2, min(start + 6, len(words)) + 1):
+            if any(word in bearing and len(word) > 2 for word in words[start:end]):
+                forms.append((" ".join(words[start:end]), STRONG, 1))
     glued = [word.replace("'", "") for word in words]
     for joined in ("".join(glued), glued[0] + glued[-1], glued[0] + glued[1]):
         if len(joined) >= 5 and len(joined) > len(glued[0]):
             forms.append((joined, STRONG if joined not in _COMMON else WORD, 1))
-    bearing = [word for word in words if word not in PARTICLES and word not in LABELS]
-    if not bearing:  # "Tia Dona": nothing but labels, so the labels are all there is.
-        return forms
-    if len(bearing) > 1 and len(bearing[0]) > 1 and len(bearing[-1]) > 1:
+    if len(bearing) > 1 and len(bearing[0]) > 1:
+        forms.append((f"{bearing[0]} {bearing[-1]}", STRONG, 1))
         forms.append((f"{bearing[0]} {bearing[-1][0]}", STRONG if bearing[0] not in _COMMON else WORD, 1))
-        if len(bearing[0]) > 2:
-            forms.append((bearing[0][0] + bearing[-1][0], GUESS, 2))
     return forms + _parts(bearing, level=1)
 
 
@@ -184,10 +193,14 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
     for place, word in enumerate(bearing):
         unspaced = bool(_UNSPACED.search(word))
         if len(word) >= (2 if place == 0 or unspaced else 3):
-            ordinary = word in _COMMON or len(word) == 2
+            ordinary = word in _COMMON or word in LABELS or len(word) == 2
             forms.append((word, WORD if ordinary and not unspaced else STRONG, level))
-        if _HAN.match(word) and len(word) == 3:
-            forms.append((word[1:], STRONG, 1))
+        if _EASTERN.match(word):
+            # The family name stands first: one sign of three, two of four.
+            forms += [(word[1:], STRONG, 1)] if len(word) == 3 else [(word[:2], STRONG, 1), (word[2:], STRONG, 1)]
+        if _CYRILLIC.match(word) and len(word) >= 4:
+            stem = word.removesuffix("ая").removesuffix(fold("ий")).removesuffix(fold("ый")).rstrip("аеиоуыьэюя")
+            forms += [(stem + ending, STRONG, 1) for ending in _CYRILLIC_ENDINGS if len(stem) >= 2]
         if "'" in word:
             forms.append((word.replace("'", ""), STRONG, level))
             forms += [(piece, STRONG, 1) for piece in word.split("'") if len(piece) >= 3 and piece not in _COMMON]
@@ -245,6 +258,7 @@ class _Needle:
     owners: set[int] = field(default_factory=set)
     bearers: set[int] = field(default_factory=set)
     unspaced: bool = False
+    prefixed: bool = False
 
 
 class Hit(tuple[int, int, str, str]):
@@ -263,14 +277,39 @@ _NOT_SPOKEN_TO = re.compile(r"(?i)(?:^|[^\w])(?:with|for|ask|tell|told|[eé] o|p
 _SPEAKS = re.compile(r"(?i) (?:said|says|told me|told us|asked|thinks|disse|falou|mandou|perguntou|chegou|dijo)\b")
 _POSSESSIVE = re.compile(r"['’]s\b(?! (?:all|not|be|see|a\b))")
 _VERB_AFTER = {
-    "will": re.compile(r"(?i) +(?:you|we|they|it|he|she|i|the|there|this|that|these|those|do|be|try|go|send|check|call|bring|anyone|anybody|someone|everyone|your|my|his|her|our|their)\b"),
+    "will": re.compile(
+        r"(?i) +(?:you|we|they|it|he|she|i|the|there|this|that|these|those|do|be|try|go|send|check|call|bring|anyone|anybody|someone|everyone|your|my|his|her|our|their)\b"
+    ),
     "may": re.compile(r"(?i) +(?:i|you|we|they|it|he|she|the|be|there|this|that|your|his|her|not)\b|(?:'s)? *\d"),
     "mark": re.compile(r"(?i) +(?:my words|your calendars?|the date)\b"),
     "let": re.compile(r"['’]?s?\b"),
     "can": re.compile(r"(?i) +(?:you|we|they|it|he|she|i|someone|anyone|the)\b"),
 }
-_MONTHS = frozenset(("may", "april", "june", "august", "march", "abril", "maio", "junho", "agosto", "julho", "summer", "autumn", "sunday", "monday", "domingo", "domingos", "christmas", "natal"))
-_MONTH_BEFORE = re.compile(r"(?i)(?:\d(?:st|nd|rd|th)?(?: of| de)? |\b(?:in|during|early|late|mid|last|next|this|every|end of|beginning of|start of|em|no|on) )$")
+_MONTHS = frozenset(
+    (
+        "may",
+        "april",
+        "june",
+        "august",
+        "march",
+        "abril",
+        "maio",
+        "junho",
+        "agosto",
+        "julho",
+        "summer",
+        "autumn",
+        "sunday",
+        "monday",
+        "domingo",
+        "domingos",
+        "christmas",
+        "natal",
+    )
+)
+_MONTH_BEFORE = re.compile(
+    r"(?i)(?:\d(?:st|nd|rd|th)?(?: of| de)? |\b(?:in|during|early|late|mid|last|next|this|every|end of|beginning of|start of|em|no|on) )$"
+)
 _MONTH_AFTER = re.compile(r"^,? \d")
 
 
@@ -330,7 +369,9 @@ class NameIndex:
         rank = _RANK[self.entities[number].kind]
         needle = self._needles.get(text)
         if needle is None:
-            needle = self._needles[text] = _Needle(strength, rank, level, unspaced=bool(_UNSPACED.search(text)))
+            needle = self._needles[text] = _Needle(
+                strength, rank, level, unspaced=bool(_UNSPACED.search(text)), prefixed=bool(_PREFIXED.match(text))
+            )
         elif rank > needle.rank:
             return
         elif rank < needle.rank:
@@ -349,8 +390,17 @@ class NameIndex:
         """The end of the match if it stands as a word, its drawn-out letters and plural taken in; else -1."""
         if needle.unspaced:
             return end
-        if start and text[start - 1].isalpha() and text[start].isalpha() and not (text[start].isupper() and not text[start - 1].isupper()):
-            return -1
+        if (
+            start
+            and text[start - 1].isalpha()
+            and text[start].isalpha()
+            and not (text[start].isupper() and not text[start - 1].isupper())
+        ):
+            before = start
+            while before and before > start - 3 and text[before - 1] in _PREFIXES:
+                before -= 1
+            if not needle.prefixed or (before and text[before - 1].isalpha()):
+                return -1
         size = len(text)
         if end >= size or not text[end].isalpha() or not text[end - 1].isalpha():
             return end
@@ -361,7 +411,12 @@ class NameIndex:
             at += 1
         if at > end and (at >= size or not text[at].isalpha()):
             return at if needle.strength == STRONG or at - end > 1 else -1
-        if folded[end] == "s" and needle.strength == STRONG and end - start >= 4 and (end + 1 >= size or not text[end + 1].isalpha()):
+        if (
+            folded[end] == "s"
+            and needle.strength == STRONG
+            and end - start >= 4
+            and (end + 1 >= size or not text[end + 1].isalpha())
+        ):
             return end + 1
         return -1
 
@@ -421,7 +476,11 @@ class NameIndex:
             for start, end, needle in unsure:
                 for other_start, other_end, other in sure:
                     gap = text[end:other_start] if end <= other_start else text[other_end:start]
-                    if (end <= other_start or other_end <= start) and _GAP.fullmatch(gap) and needle.bearers & other.bearers:
+                    if (
+                        (end <= other_start or other_end <= start)
+                        and _GAP.fullmatch(gap)
+                        and needle.bearers & other.bearers
+                    ):
                         sure.append((start, end, needle))
                         break
         sure.sort(key=lambda span: (span[0], -span[1]))
@@ -514,9 +573,14 @@ class NameIndex:
         starts: list[int] = []
         for index, start, end in matches:
             needle = needles[index]
-            if needle is not None and not needle.unspaced:
+            if needle is not None and not needle.unspaced and not needle.prefixed:
                 # The cheap half of `_boundaries`; most matches lie within a longer word.
-                if folded[end].isalpha() and folded[end] != folded[end - 1] and folded[end] != "s" and original[end].islower():
+                if (
+                    folded[end].isalpha()
+                    and folded[end] != folded[end - 1]
+                    and folded[end] != "s"
+                    and original[end].islower()
+                ):
                     continue
                 if original[start].islower():
                     if needle.strength == GUESS or (start and original[start - 1].isalpha()):

@@ -58,6 +58,13 @@ LABELS = frozenset(
     business loja shop store padaria pizzaria restaurante bar cafe hotel clinic clinica dentist dentista doctor vet
     amigo amiga friend brother sister irmao irma mae mum mom dad pai father mother wife husband marido esposa namorado
     namorada filho filha son daughter baby bebe grupo group team time admin company empresa ltda inc gmbh
+    pizza pizzaria burger sushi food comida lanche padeiro market mercado feira pet pets dog cat flowers flores tour tours travel
+    viagem viagens turismo guide guia barber barbearia salon salao nails unhas hair cabelo car carro auto garage oficina bank
+    banco insurance seguro lawyer advogado advogada accountant contador electric gas agua water internet tech computer dev design
+    photo foto fotos film filme music musica band banda dance danca running corrida bike surf beach praia mountain trip class turma
+    curso course lessons aula student aluno aluna teacher parents pais kids criancas building predio condominio street rua
+    volei basketball basquete cricket rugby tenis crossfit pilates dieta nutri psico fisio driver motorista nanny baba cleaner
+    faxina diarista manager gerente sales vendas marketing rh hr ceo cto it ti office lab hospital farmacia pharmacy vet
     from with and the app bot chat info suporte support family familia
     """.split()
 )

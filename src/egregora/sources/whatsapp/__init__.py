@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCE", "Chat", "find_chat"]
 
-SAMPLE_BYTES = 256 << 10
+SAMPLE_BYTES = 128 << 10
 """How much of a text is looked at to find its style."""
 PLENTY = 10
 """So many distinct dates that prove one order, and none the other, and the rest of the file isn't asked."""
@@ -54,6 +54,9 @@ def find_chat(archive: Archive) -> Chat | None:
     Attached texts may be larger, and may be chats themselves: a name like `_chat.txt`, then the place at the top of the
     archive, then the number of headers decide.
     """
+    known = archive.notes.get("whatsapp")
+    if isinstance(known, Chat):
+        return known
     best: tuple[tuple[bool, int, int], Chat] | None = None
     for member in archive.members:
         if archive.kind != "text" and not member.name.casefold().endswith(".txt"):
@@ -69,7 +72,10 @@ def find_chat(archive: Archive) -> Chat | None:
         rank = (named, -member.path.count("/"), headers)
         if best is None or rank > best[0]:
             best = rank, Chat(member, encoding, style, headers, sample)
-    return best[1] if best else None
+    if best is None:
+        return None
+    archive.notes["whatsapp"] = best[1]
+    return best[1]
 
 
 def _encoding(start: bytes) -> str:
@@ -203,14 +209,14 @@ def _title_of_notice(chat: Chat) -> str | None:
             return name[1].strip() or None
         if number > 20:
             break
-    match = pattern.search(chat.sample)
-    if match and chat.style.bracket and match.start() < 2000:
-        text = match["text"].casefold()
+    first = pattern.search(chat.sample)
+    if first and chat.style.bracket and first.start() < 2000:
+        text = first["text"].casefold()
         if any(stem in text for stem in words.NOTICE_STEMS[:16]):
-            return re.sub(f"[{MARKS}]", "", match["author"]).strip() or None
+            return re.sub(f"[{MARKS}]", "", first["author"]).strip() or None
     return None
 
 
-_QUOTED = re.compile("[“\"„«「『](.{1,100}?)[”\"“»」』]")
+_QUOTED = re.compile('[“"„«「『](.{1,100}?)[”"“»」』]')
 
 SOURCE = Source(name="whatsapp", title="WhatsApp", detect=_detect, read=_read)

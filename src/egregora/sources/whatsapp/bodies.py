@@ -1,4 +1,4 @@
-"""What the body of a message is: text, a file, a poll, a place, …; told by markers, so that markers don't stay in texts.
+"""What the body of a message is: text, a file, a poll, a place, …; told by markers, which don't stay in texts.
 
 Nearly all bodies are plain text. `CANDIDATES` and `WHOLE_BODIES` find the others in a
 column of bodies in one pass; only what they find goes through `BodyReader.read`.
@@ -52,13 +52,22 @@ _ATTACHED_WORDS = re.compile(
     re.IGNORECASE,
 )
 _WHOLE_ANGLE = re.compile(r"<([^<>\n]{3,45})>")
-_EDITED = re.compile(rf"(?P<text>[\s\S]*?)(?P<gap>[{SPACES}\n]*(?P<mark>[{_EDGE_MARKS}]*))<(?P<word>[^<>\n]{{4,45}})>[{_EDGE_MARKS}{SPACES}]*")
+_EDITED = re.compile(
+    rf"(?P<text>[\s\S]*?)(?P<gap>[{SPACES}\n]*(?P<mark>[{_EDGE_MARKS}]*))<(?P<word>[^<>\n]{{4,45}})>[{_EDGE_MARKS}{SPACES}]*"
+)
 _DOCUMENT_TITLE = re.compile(rf"(?P<title>[^\n]*\.\w{{1,8}}){_S}•[^\n]*")
 _CAMERA = re.compile(
-    r"(?:IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d+.*|\d{5,8}-(?:PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-\d{4}-\d\d-\d\d.*", re.IGNORECASE
+    r"(?:IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d+.*|\d{5,8}-(?:PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-\d{4}-\d\d-\d\d.*",
+    re.IGNORECASE,
 )
-_CODES = {"img": "image", "photo": "image", "vid": "video", "video": "video", "aud": "audio", "audio": "audio",
-          "ptt": "audio", "stk": "sticker", "sticker": "sticker", "gif": "gif", "doc": "document", "document": "document"}  # fmt: skip
+_CODES = {
+    **dict.fromkeys(("img", "photo"), "image"),
+    **dict.fromkeys(("vid", "video"), "video"),
+    **dict.fromkeys(("aud", "audio", "ptt"), "audio"),
+    **dict.fromkeys(("stk", "sticker"), "sticker"),
+    **dict.fromkeys(("doc", "document"), "document"),
+    "gif": "gif",
+}
 _EXTENSIONS = {
     **dict.fromkeys(("jpg", "jpeg", "png", "heic", "bmp", "tif", "tiff", "avif"), "image"),
     **dict.fromkeys(("mp4", "mov", "3gp", "mkv", "avi", "webm", "m4v"), "video"),
@@ -69,8 +78,13 @@ _EXTENSIONS = {
 _MAPS = re.compile(
     rf"(?:(?P<word>[^\n]{{0,200}}?):?{_S})?(?P<url>https?://(?:maps\.google\.[a-z.]+|www\.google\.[a-z.]+/maps|goo\.gl/maps|maps\.app\.goo\.gl|foursquare\.com|maps\.apple\.com)\S*)"
 )
-_COORDINATES = re.compile(r"(?:[?&](?:q|ll|query)=|@)(-?\d{1,2}(?:\.\d+)?)(?:,|%2C)(-?\d{1,3}(?:\.\d+)?)", re.IGNORECASE)
-_LOCATION_WORDS = re.compile(r"location|standort|ubicación|ubicacion|localização|localisation|position|posizione|locatie|местоположение|位置|konum|lokalizacja|lokasi|위치|sijainti", re.IGNORECASE)
+_COORDINATES = re.compile(
+    r"(?:[?&](?:q|ll|query)=|@)(-?\d{1,2}(?:\.\d+)?)(?:,|%2C)(-?\d{1,3}(?:\.\d+)?)", re.IGNORECASE
+)
+_LOCATION_WORDS = re.compile(
+    r"location|standort|ubicación|ubicacion|localização|localisation|position|posizione|locatie|местоположение|位置|konum|lokalizacja|lokasi|위치|sijainti",
+    re.IGNORECASE,
+)
 _POLL = re.compile(rf"(?:{_any(words.POLL)}){_S}?[:：]\s*(?P<rest>[\s\S]+)", re.IGNORECASE)
 _LABEL = re.compile(r"[^\n:：]{3,20}[:：]")
 _OPTION = re.compile(rf"\s*[{_EDGE_MARKS}]*(?:{_any(words.OPTION)}){_S}?[:：]{_S}*", re.IGNORECASE)
@@ -108,10 +122,10 @@ WHOLE_BODIES = tuple(
             for text in (
                 *_WHOLE,
                 *words.CALL,
-                *(f"{word} {after}" for word in (*_MEDIA_KINDS, *words.CONTACT_CARD) for after in words.OMITTED_AFTER[:14]),
             )
             for spelling in _spellings(text)
         }
+        | {f"{word} omitted" for word in (*_MEDIA_KINDS, *words.CONTACT_CARD, "GIF", "Contact card") if word.isascii()}
     )
 )
 """Bodies without any mark that are more than plain text as a whole."""
@@ -128,8 +142,12 @@ def _json(value: object) -> str:
 
 
 def media_type(name: str) -> str:
-    """Kind of a file by its name: WhatsApp's own code in it first, since a `.webp` may be a picture and a `.mp4` a GIF."""
-    code = re.match(r"(?:(IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}|\d{5,8}-(PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-)", name, re.IGNORECASE)
+    """Kind of a file by its name: by WhatsApp's own code in it, since a `.mp4` may be a GIF, else by its extension."""
+    code = re.match(
+        r"(?:(IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}|\d{5,8}-(PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-)",
+        name,
+        re.IGNORECASE,
+    )
     if code:
         return _CODES[(code[1] or code[2]).casefold()]
     return _EXTENSIONS.get(name.rpartition(".")[2].casefold(), "document")
@@ -164,7 +182,11 @@ class BodyReader:
         marked = text[:1] in _EDGE_MARKS and text != ""
         text = text.strip(_EDGE_MARKS)
         body = (
-            self._attachment(text) or self._omitted(text, marked) or self._poll(text) or self._place(text) or self._call(text)
+            self._attachment(text)
+            or self._omitted(text, marked)
+            or self._poll(text)
+            or self._place(text)
+            or self._call(text)
         )
         if body is None:
             return Body(text=text, edited=edited)
@@ -223,7 +245,8 @@ class BodyReader:
             return None
         first, _, caption = text.rpartition("\n")
         for line, rest in ((text.partition("\n")[0], text.partition("\n")[2]), (caption, first)):
-            match = _TYPED.fullmatch(line.strip(_EDGE_MARKS + SPACES))
+            line = line.strip(_EDGE_MARKS + SPACES)
+            match = _TYPED.fullmatch(line) if line.casefold().endswith(words.OMITTED_AFTER) else None
             if match is None or (match["name"] and not marked and "•" not in line and "." not in match["name"]):
                 continue
             word = re.sub(f"{_S}+", " ", match["word"].casefold())
@@ -245,7 +268,9 @@ class BodyReader:
             for part in parts[1:]:
                 votes = _VOTES.search(part)
                 label = part[: votes.start()] if votes else part
-                options.append({"text": label.strip(_EDGE_MARKS + SPACES + "\n"), "votes": int(votes["votes"]) if votes else 0})
+                options.append(
+                    {"text": label.strip(_EDGE_MARKS + SPACES + "\n"), "votes": int(votes["votes"]) if votes else 0}
+                )
             question = parts[0].strip(_EDGE_MARKS + SPACES + "\n")
             return Body("poll", question, attrs=_json({"question": question, "options": options}))
         if match := _EVENT.fullmatch(text):
@@ -280,6 +305,20 @@ def _is_call(text: str) -> bool:
 
 
 _CALL_START = re.compile(rf"(?:{_any(words.CALL)})", re.IGNORECASE)
-_OUTCOMES = ("answer", "tap to call", "zurückrufen", "angenommen", "devolver", "toque", "toca", "rappeler", "richiamare", "resposta", "respuesta", "réponse", "risposta")
+_OUTCOMES = (
+    "answer",
+    "tap to call",
+    "zurückrufen",
+    "angenommen",
+    "devolver",
+    "toque",
+    "toca",
+    "rappeler",
+    "richiamare",
+    "resposta",
+    "respuesta",
+    "réponse",
+    "risposta",
+)
 _EDITED_WORDS = frozenset(word.rstrip(".") for word in words.EDITED)
 _OMITTED_WORDS = frozenset(words.OMITTED)

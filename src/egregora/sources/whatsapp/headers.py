@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 __all__ = ["MARKS", "Decision", "HeaderStyle", "clock_seconds", "date_fields", "decide_order", "find_style"]
 
@@ -31,16 +32,16 @@ SPACES = " \u00a0\u2007\u2009\u200a\u202f"
 """Kinds of space, as the inside of a character class."""
 
 _AM = (
-    "am", "a.m.", "a.m", "a. m.", "上午", "午前", "오전", "ص", "凌晨", "清晨", "早上", "πμ", "π.μ.", "fm", "f.m.", "de.",
-    "ق.ظ.", "ق.ظ", "पूर्वाह्न", "öö", "sa", "pg", "vm.", "vm", "ಪೂರ್ವಾಹ್ನ", "ਪੂ.ਦੁ.", "म.पू.", "முற்பகல்", "p.d.", "পূর্বাহ্ণ",
+    "am", "a.m.", "a.m", "a. m.", "上午", "午前", "오전", "ص", "凌晨", "清晨", "早上", "πμ", "π.μ.",
+    "fm", "f.m.", "de.", "ق.ظ.", "ق.ظ", "पूर्वाह्न", "öö", "sa", "pg", "vm.", "vm", "ಪೂರ್ವಾಹ್ನ", "ਪੂ.ਦੁ.", "म.पू.", "முற்பகல்", "p.d.", "পূর্বাহ্ণ",
     "dop.", "dopoledne", "ip.", "priekšp.", "priešpiet", "пр.об.", "пр. об.", "дп",
 )  # fmt: skip
 _PM = (
-    "pm", "p.m.", "p.m", "p. m.", "下午", "午後", "오후", "م", "中午", "晚上", "傍晚", "μμ", "μ.μ.", "em", "e.m.", "du.",
-    "ب.ظ.", "ب.ظ", "अपराह्न", "ös", "ch", "ptg", "nm.", "nm", "ಅಪರಾಹ್ನ", "ਬਾ.ਦੁ.", "म.उ.", "பிற்பகல்", "m.d.", "অপরাহ্ণ",
+    "pm", "p.m.", "p.m", "p. m.", "下午", "午後", "오후", "م", "中午", "晚上", "傍晚", "μμ", "μ.μ.",
+    "em", "e.m.", "du.", "ب.ظ.", "ب.ظ", "अपराह्न", "ös", "ch", "ptg", "nm.", "nm", "ಅಪರಾಹ್ನ", "ਬਾ.ਦੁ.", "म.उ.", "பிற்பகல்", "m.d.", "অপরাহ্ণ",
     "odp.", "odpoledne", "pēcp.", "popiet", "сл.об.", "сл. об.", "пп",
 )  # fmt: skip
-_DAY_WORDS = {word: 0 for word in _AM} | {word: 12 for word in _PM}
+_DAY_WORDS = dict.fromkeys(_AM, 0) | dict.fromkeys(_PM, 12)
 
 
 def _squeeze(text: str) -> str:
@@ -50,8 +51,7 @@ def _squeeze(text: str) -> str:
 
 
 _WORD = "|".join(
-    re.escape(word).replace(r"\ ", f"[{SPACES}]?")
-    for word in sorted(_DAY_WORDS, key=lambda word: (-len(word), word))
+    re.escape(word).replace(r"\ ", f"[{SPACES}]?") for word in sorted(_DAY_WORDS, key=lambda word: (-len(word), word))
 )
 _M = f"[{MARKS}]*"
 _S = f"[{SPACES}]"
@@ -122,7 +122,11 @@ class HeaderStyle:
         february = nought + digits(2, 2)
         short = "|".join((february, *(nought + digits(n, n) for n in (4, 6, 9)), digits(1, 1) + digits(1, 1)))
         last = digits(3, 3) + digits(1, 1)
-        pairs = [(day, month)] if not impossible else [(f"(?:{digits(2, 2)}{digits(9, 9)}|{digits(3, 3)}{digits(0, 0)})", february), (last, f"(?:{short})")]
+        pairs = (
+            [(day, month)]
+            if not impossible
+            else [(f"(?:{digits(2, 2)}{digits(9, 9)}|{digits(3, 3)}{digits(0, 0)})", february), (last, f"(?:{short})")]
+        )
         if not order:
             pairs = [(any_digit + "{1,2}", any_digit + "{1,2}")]
         separators = [_spaced(text) for text in self.separators]
@@ -145,7 +149,10 @@ class HeaderStyle:
 
 def _spaced(text: str) -> str:
     """A literal as a regex in which any kind of space stands for a space; one at the end of `] ` may be missing."""
-    text = "".join(f"{_S}{{1,2}}" if char == " " else f"[-–—]" if char == "-" and text == " - " else re.escape(char) for char in text)
+    text = "".join(
+        f"{_S}{{1,2}}" if char == " " else "[-–—]" if char == "-" and text == " - " else re.escape(char)
+        for char in text
+    )
     return text.replace(f"{_S}{{1,2}}", f"{_S}*") if text.startswith("\\]") else text
 
 
@@ -208,7 +215,7 @@ def date_fields(text: str) -> tuple[int, int, int] | None:
 
 
 def clock_seconds(text: str) -> int | None:
-    """Seconds since midnight of a clock as written, with a day word before or after it; None if there is no such time."""
+    """Seconds since midnight of a clock as written, with a day word before or after it, or None."""
     text = _squeeze(text)
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     word = re.sub(r"\d+(?:[:.h]\d+)*", "", text).strip(" ").casefold()
@@ -245,7 +252,9 @@ class Decision:
     headers: int
 
 
-def decide_order(style: HeaderStyle, dates: Sequence[tuple[int, int, int]], hints: Iterable[tuple[date, tuple[int, int, int]]]) -> tuple[str, str, bool]:
+def decide_order(
+    style: HeaderStyle, dates: Sequence[tuple[int, int, int]], hints: Iterable[tuple[date, tuple[int, int, int]]]
+) -> tuple[str, str, bool]:
     """Order of day and month, the evidence for it, and whether it stays ambiguous.
 
     Args:
@@ -274,7 +283,7 @@ def decide_order(style: HeaderStyle, dates: Sequence[tuple[int, int, int]], hint
 
     def backward(day: int, month: int) -> int:
         keys = [(fields[style.year], fields[month], fields[day]) for fields in dates]
-        return sum(later < earlier for earlier, later in zip(keys, keys[1:], strict=False))
+        return sum(later < earlier for earlier, later in pairwise(keys))
 
     day_first_back, month_first_back = backward(first, second), backward(second, first)
     if day_first_back != month_first_back:
@@ -289,7 +298,7 @@ def decide_order(style: HeaderStyle, dates: Sequence[tuple[int, int, int]], hint
         return order(votes[True] > votes[False]), "names of attachments hold the date", False
     if "/" not in style.separators[0]:
         return order(not year_first), "dates with dots or dashes begin with the day", False
-    changes = [sum(a[i] != b[i] for a, b in zip(dates, dates[1:], strict=False)) for i in (first, second)]
+    changes = [sum(a[i] != b[i] for a, b in pairwise(dates)) for i in (first, second)]
     if changes[0] != changes[1]:
         return order(changes[0] > changes[1]), "the day changes more often than the month", False
     if style.day_word:

@@ -5,7 +5,8 @@ header are joined to it. Then date, clock, author and body are split off by lite
 are looked at once each, and only bodies that hold a marker are read one by one.
 
 **Times.** A header's time is local time in the configured timezone. A time that a clock change skips is read with the
-offset that held before the change; one that it repeats is the earlier of the two. Both depend on nothing but the header.
+offset that held before the change; one that it repeats is the earlier of the two. Both depend on the header
+only.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egregora.sources.whatsapp import words
 from egregora.database.ir_schema import KINDS
+from egregora.sources.whatsapp import words
 from egregora.sources.whatsapp.bodies import CANDIDATES, WHOLE_BODIES, Body, BodyReader
 from egregora.sources.whatsapp.headers import MARKS, SPACES, Decision, clock_seconds, date_fields
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK_BYTES", "read_records"]
 
-BLOCK_BYTES = 1 << 20
-"""How much text is worked on at once; some ten thousand messages."""
+BLOCK_BYTES = 3 << 19
+"""How much text is worked on at once; some fifteen thousand messages. Each block costs about 5 ms for itself."""
 
 _DAY = 86_400_000_000
 _EDGE = re.compile(f"^[~{MARKS}{SPACES}]+|[{MARKS}{SPACES}]+$")
@@ -364,7 +365,9 @@ class _Cutter:
             names = authors.take(positions).to_pylist()
             read = [self._one(name, raw) for name, raw in zip(names, raw_bodies, strict=True)]
             column = [body for body, _ in read]
-            kinds = pc.replace_with_mask(kinds, mask, pa.array([_KIND_NUMBERS[body.kind] for body in column], pa.int8()))
+            kinds = pc.replace_with_mask(
+                kinds, mask, pa.array([_KIND_NUMBERS[body.kind] for body in column], pa.int8())
+            )
             bodies = pc.replace_with_mask(bodies, mask, pa.array([body.text for body in column], pa.string()))
             attachments = pc.replace_with_mask(attachments, mask, pa.array([b.attachment for b in column], pa.string()))
             media_numbers = [None if b.media_type is None else _MEDIA_NUMBERS[b.media_type] for b in column]
@@ -399,7 +402,11 @@ class _Cutter:
             return Body("system", raw.strip(_TRIM)), True
         if body.kind == "text" and raw.startswith("\u200e") and not body.edited:
             told = body.text.casefold()
-            if author == self._title or told.startswith(author.casefold()) or any(s in told for s in words.NOTICE_STEMS):
+            if (
+                author == self._title
+                or told.startswith(author.casefold())
+                or any(s in told for s in words.NOTICE_STEMS)
+            ):
                 return Body("system", body.text), True
         return body, False
 

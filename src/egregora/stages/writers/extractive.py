@@ -26,8 +26,8 @@ from egregora.stages.writers.words import SEPARATOR, Background, Term, Terms, To
 __all__ = ["write_post"]
 
 _WRITER: Final = "extractive"
-_MAX_SECTIONS: Final = 6
-_QUOTES_EACH: Final = 5
+_MAX_SECTIONS: Final = 5
+_QUOTES_EACH: Final = 4
 """A conversation is told with about so many quotations: fewer make no story."""
 _MAX_ITEMS: Final = 6
 """Entries of a list of decisions, questions or links."""
@@ -39,6 +39,8 @@ _SELF_CONTAINED: Final = 6
 """Words from which a decision is understood without what it answers."""
 _SHORT: Final = 3
 """Words up to which a message right after somebody else's counts as a reaction to it."""
+_TELLING: Final = 0.33
+"""Weight below which a term doesn't name a conversation; better none than one that misleads."""
 _SPOKEN: Final = frozenset(("text", "media", "poll", "location", "contact"))
 
 
@@ -217,6 +219,7 @@ class _Reader:
                 company = {1: 0.6, 2: 1.0}.get(len(saying), 1.2)
                 talks[number].topics.append((company * term.weight * n**0.5 * (n / total) ** 0.5, term))
         for talk in talks:
+            talk.topics = [item for item in talk.topics if item[0] >= _TELLING]
             talk.topics.sort(key=lambda item: (-item[0], item[1].words))
 
     def _score(self, talk: _Talk) -> float:
@@ -356,7 +359,9 @@ class _Desk:
             if word in self.words.articles:
                 articles[self.words.articles[word]] += n
         article = min(articles, key=lambda word: (-articles[word], word), default="")
-        common = sum(articles.values()) >= 0.25 * sum(term.before.values())
+        # One of a kind reads better with its article than without; several of them don't.
+        enough = 0.5 if term.words[-1].endswith("s") else 0.25
+        common = sum(articles.values()) >= enough * max(sum(term.before.values()), 1)
         return plain(f"{article} {term.shown}" if common else term.shown)
 
     # Sections
@@ -511,7 +516,7 @@ class _Desk:
         if before < 0 and row and window.threads[row - 1] == window.threads[row]:
             before = row - 1 if window.times[row] - window.times[row - 1] < 600 else -1
         # What was nodded to may be a nod itself.
-        while before >= 0 and len(self.reader.words[before]) < 3 and 0 <= window.replies[before] < before:
+        while before >= 0 and len(self.reader.words[before]) <= 4 and 0 <= window.replies[before] < before:
             before = window.replies[before]
         own = inline_quote(window.texts[row])
         if (

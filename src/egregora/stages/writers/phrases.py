@@ -224,7 +224,7 @@ _EN: Final = Language(
         "shared by": ("{link}{site}, shared by {who}",),
         "picture": ("Picture shared by {who} on {day}",),
         "heading.passing": ("In passing",),
-        "passing": ("There was also talk of {topics}.", "The rest of it: {topics}."),
+        "passing": ("There was also talk of {topics}.", "Also mentioned: {topics}."),
         "passing.topic": ("{topic} ({when})",),
         "people": ("{names} wrote {messages} messages between them{most}.",),
         "people.one": ("{names} wrote all {messages} messages.",),

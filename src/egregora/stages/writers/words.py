@@ -235,7 +235,7 @@ class Term:
         weight: How much it does so, in the window's own scale.
         rows: Messages in which it occurs, ascending, each once.
         shown: As the chat mostly writes it.
-        before: The words that stand before it, in lower case, and how often.
+        before: The words that stand before it, in lower case, and how often, where no further word of content follows.
     """
 
     words: tuple[str, ...]
@@ -299,12 +299,14 @@ def terms_of(tokens: Tokens, authors: Sequence[str | None], known: Background) -
         scored.append((n**0.8 * (0.4 * rarities[0] + 0.6 * rarities[1]) * well * (0.6 + 1.1 * cohesion), words))
     scored.sort(key=lambda item: (-item[0], item[1]))
     candidates = {words: Term(words, weight) for weight, words in scored[:_CANDIDATES]}
-    _locate(candidates, tokens, merged)
+    _locate(candidates, tokens, merged, known.content)
     ranked = []
     for term in candidates.values():
         people = {authors[row] for row in term.rows}
         # What one person repeats is a habit; what several say is a topic.
         term.weight *= {0: 0.0, 1: 0.6, 2: 1.0}.get(len(people), 1.15)
+        if 2 * sum(term.before.values()) < len(term.rows):
+            term.weight *= 0.6  # it mostly describes another word
         ranked.append(term)
     ranked.sort(key=lambda term: (-term.weight, term.words))
     ranked = _without_parts(ranked)
@@ -340,7 +342,9 @@ def _names(tokens: Tokens, counts: Counter[str], known: Background) -> tuple[set
     return names, {pair for pair in pairs if pair[0] in names and pair[1] in names}
 
 
-def _locate(candidates: dict[tuple[str, ...], Term], tokens: Tokens, merged: dict[str, str]) -> None:
+def _locate(
+    candidates: dict[tuple[str, ...], Term], tokens: Tokens, merged: dict[str, str], content: frozenset[str]
+) -> None:
     """Fill in where the terms occur, how they are written and what stands before them."""
     lower, surface = tokens.lower, tokens.surface
     by_first: dict[str, list[Term]] = {}
@@ -368,7 +372,9 @@ def _locate(candidates: dict[tuple[str, ...], Term], tokens: Tokens, merged: dic
                 if not inside and not surface[i].isupper():
                     written = written[0].lower() + written[1:]
                 shown[words][written] += 100 if inside else 1
-            term.before[lower[i - 1] if i else ""] += 1
+            # "A sole trader" says nothing of a sole.
+            if lower[i + len(words)] not in content:
+                term.before[lower[i - 1] if i else ""] += 1
             if not term.rows or term.rows[-1] != row:
                 term.rows.append(row)
     for words, term in candidates.items():
