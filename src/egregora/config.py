@@ -59,7 +59,7 @@ class SiteConfig(_Section):
     """Title of the site. It is published as it stands: don't put the group's real name here unless you want it read."""
     description: str = ""
     """One sentence under the title."""
-    language: str = "en"
+    language: Literal["en", "pt"] = "en"
     """Language of the site's own words (ISO 639-1): `en` or `pt`."""
     base_url: str = ""
     """Where the site will be published, e.g. `https://example.org/blog/`; the feed's links need it. Empty: relative links."""

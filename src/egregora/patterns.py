@@ -70,7 +70,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _MAP_HOST = re.compile(
     r"""(?x)^(?:
         maps\.google\.[a-z.]+ | maps\.app\.goo\.gl | maps\.apple\.com | maps\.apple | (?:www\.)?openstreetmap\.org
-        | osm\.org | (?:[a-z]+\.)?waze\.(?:com|to) | (?:wego|share|maps)\.here\.com | her\.is | w3w\.co | what3words\.com
+        | osm\.org | (?:[a-z]+\.)?waze\.(?:com|to) | (?:wego|share|maps)\.here\.com
+        | her\.is | w3w\.co | what3words\.com
         | plus\.codes | maps\.yandex\.[a-z.]+ | (?:www\.)?mapquest\.com | citymapper\.com | maps\.me | ge0\.me
         | (?:www\.)?find-?my\.[a-z]+ | glympse\.com | bing\.com/maps | 2gis\.[a-z]+ | amap\.com | surl\.amap\.com
     )$"""
@@ -231,10 +232,11 @@ _IPV6 = re.compile(
 _PLUS_CODE = re.compile(
     r"(?<![\w+])[23456789CFGHJMPQRVWX]{4}(?:[23456789CFGHJMPQRVWX]{2}){0,2}\+[23456789CFGHJMPQRVWX]{2,3}(?!\w)"
 )
-_DEGREES = re.compile(
-    r"""(?ix) -?\d{1,3}(?:[.,]\d+)?\s?°\s?(?:\d{1,2}(?:[.,]\d+)?\s?['′’]\s?)?(?:\d{1,2}(?:[.,]\d+)?\s?(?:"|″|”|''))?\s?[NSEWOL]\b
-        (?:[\s,;/]+-?\d{1,3}(?:[.,]\d+)?\s?°\s?(?:\d{1,2}(?:[.,]\d+)?\s?['′’]\s?)?(?:\d{1,2}(?:[.,]\d+)?\s?(?:"|″|”|''))?\s?[NSEWOL]\b)? """
+_DEGREE = (
+    r"-?\d{1,3}(?:[.,]\d+)?\s?°\s?(?:\d{1,2}(?:[.,]\d+)?\s?['′’]\s?)?"
+    r"(?:\d{1,2}(?:[.,]\d+)?\s?(?:\"|″|”|''))?\s?[NSEWOL]\b"
 )
+_DEGREES = re.compile(rf"(?i){_DEGREE}(?:[\s,;/]+{_DEGREE})?")
 _COORDINATES = re.compile(
     r"(?<![\w.])(?:geo:)?(-?\d{1,2}\.\d{4,})\s{0,2}[,;\s]\s{0,2}(-?1?\d{1,2}\.\d{4,})(?![\w]|\.\d)"
 )
@@ -266,7 +268,8 @@ _DNI = re.compile(r"(?<![\w.,\-])([XYZxyz]?)-?(\d{7,8})[- ]?([A-HJ-NP-TV-Za-hj-n
 
 _ORDER_BEFORE = re.compile(
     r"""(?ix)(?:
-        \b(?:orders?|pedidos?|invoice|ref|reference|refer[eê]ncia|nota\ fiscal|nf-?e|protocolo?|tracking|rastreio|rastreamento
+        \b(?:orders?|pedidos?|invoice|ref|reference|refer[eê]ncia|nota\ fiscal|nf-?e|protocolo?|tracking|rastreio
+          |rastreamento
           |isbn(?:-1[03])?|issn|ticket|booking|reserva|c[oó]digo|code|serial|sku|ean|upc|doi|boleto|case|caso|issue|commit
           |flight|voo|part|model|modelo|parcel|shipment|encomenda|bestellung|commande|total|populat\w*|popula[cç]\S*
           |about|approx\w*|cerca\ de|over|under|mais\ de|menos\ de)
@@ -284,10 +287,11 @@ _MONEY_AFTER = re.compile(
     r"(?i)^(?:[.,]\d+)?\s?(?:[$€£¥₹%‰]|(?:usd|eur|brl|gbp|reais|real|dollars?|euros?|pounds|bucks|pesos|contos|mil\b|millions?|milh|views?\b|users?\b|people|pessoas|habitantes|inhabitants|followers|seguidores|km\b|kg\b|g\b|m²|m2\b|mm\b|cm\b|kcal|bytes?\b|[kmg]b\b|ms\b|steps|passos|votes|votos|times\b|vezes\b))"
 )
 _RUN = re.compile(
-    rf"(?<![\w])(?<![\d][.,:/])(?:\(?\+\s?)?\(?\d(?:[ \t\u00a0\u2007-\u2015\u202f.()\-/]{{0,4}}\d){{6,39}}\)?(?!\d)"
+    r"(?<![\w])(?<![\d][.,:/])(?:\(?\+\s?)?\(?\d(?:[ \t\u00a0\u2007-\u2015\u202f.()\-/]{0,4}\d){6,39}\)?(?!\d)"
 )
 _DATE_WITHIN = re.compile(
-    r"(?<!\d)(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:(?:19|20)\d\d|\d\d))(?!\d)"
+    r"(?<!\d)(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:(?:19|20)\d\d|\d\d))(?!\d)"
 )
 _YEARS = re.compile(r"(?:19|20)\d\d\s?[-\u2010-\u2015/]\s?(?:19|20)\d\d")
 _COMPACT_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[ _\-]?\d{4}(?:\d\d)?)?")
@@ -476,9 +480,11 @@ def _numbers(text: str, region: str) -> list[Found]:
     found: list[Found] = []
     if not DIGITS_SUSPECT.search(text):
         return found
-    for match in _COORDINATES.finditer(text):
-        if abs(float(match.group(1))) <= 90 and abs(float(match.group(2))) <= 180:
-            found.append(Found(*match.span(), "place", "[place]"))
+    found += [
+        Found(*match.span(), "place", "[place]")
+        for match in _COORDINATES.finditer(text)
+        if abs(float(match.group(1))) <= 90 and abs(float(match.group(2))) <= 180
+    ]
     found += _ibans(text)
     for match in _CARD.finditer(text):
         digits = _only_digits(match.group())

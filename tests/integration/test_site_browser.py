@@ -252,7 +252,7 @@ def test_a_sentence_can_be_linked_to(browser: Browser, season: Path) -> None:
 
 def test_from_our_server_it_works_the_same(browser: Browser, season: Path) -> None:
     server = open_server(season)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
     try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -166,8 +169,20 @@ def test_the_site_s_language_is_that_of_the_narration() -> None:
 
 
 def test_the_same_messages_make_the_same_posts() -> None:
-    """Nothing depends on chance or on the order of sets."""
-    assert posts_of(chat_rows()) == posts_of(chat_rows())
+    """Nothing depends on chance, on the process, or on the order of sets."""
+    program = "from test_extractive import *; print(json.dumps(posts_of(chat_rows()), default=str))"
+    results = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert results[0] == results[1]
+    assert json.loads(results[0]) == json.loads(json.dumps(posts_of(chat_rows()), default=str))
 
 
 def test_what_says_nothing_is_not_quoted() -> None:

@@ -164,17 +164,19 @@ def test_the_cheap_test_passes_everything_that_is_replaced(text: str) -> None:
 def test_what_is_found_has_a_kind_and_a_place() -> None:
     """Spans are in order, do not overlap, and cover what is replaced; links are told even when they stay."""
     text = "a@b.co or https://example.com/x or +1 415 555 0132"
-    assert [("email", "a@b.co"), ("url", "https://example.com/x"), ("phone", "+1 415 555 0132")] == [
-        (found.kind, text[found.start : found.end]) for found in find_patterns(text)
+    assert [(found.kind, text[found.start : found.end]) for found in find_patterns(text)] == [
+        ("email", "a@b.co"),
+        ("url", "https://example.com/x"),
+        ("phone", "+1 415 555 0132"),
     ]
 
 
 def test_a_link_is_cut_before_a_name() -> None:
     """What names someone goes, with everything behind it."""
     named = lambda text: "zoraide" in text.lower()  # noqa: E731
-    assert "https://example.com/people/" == clean_url("https://example.com/people/Zor%61ide/photos?page=2", named=named)
-    assert "https://example.com/p?page=2" == clean_url("https://example.com/p?page=2&by=zoraide#zoraide", named=named)
-    assert "[link]" == clean_url("https://zoraide.example.com/p", named=named)
+    assert clean_url("https://example.com/people/Zor%61ide/photos?page=2", named=named) == "https://example.com/people/"
+    assert clean_url("https://example.com/p?page=2&by=zoraide#zoraide", named=named) == "https://example.com/p?page=2"
+    assert clean_url("https://zoraide.example.com/p", named=named) == "[link]"
 
 
 @pytest.mark.parametrize(
@@ -195,8 +197,9 @@ def test_a_number_has_one_form(text: str, region: str, digits: str | None) -> No
 
 def test_importing_the_module_is_cheap() -> None:
     """`phonenumbers` is loaded when a text needs it, not before."""
-    code = "import sys, egregora.patterns as p; p.redact_patterns('a@b.co at 12:30'); sys.exit('phonenumbers' in sys.modules)"
-    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
+    code = "import sys, egregora.patterns as p; p.redact_patterns('a@b.co at 12:30'); "
+    code += "sys.exit('phonenumbers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @settings(max_examples=300, deadline=None)

@@ -20,7 +20,7 @@ from egregora.config import Config, PrivacyConfig
 from egregora.database.ir_schema import MESSAGES, RAW_MESSAGES
 from egregora.errors import PrivacyError
 from egregora.pipeline.stage import StageContext
-from egregora.stages.privacy import STAGE, Roster, find_leaks, privacy, read_roster
+from egregora.stages.privacy import STAGE, Cleaner, Roster, find_leaks, privacy, read_roster
 from egregora.stages.privacy_names import Entity, NameIndex, clean, fold
 from egregora.stages.privacy_notices import read_notice
 from egregora.stages.privacy_words import ADJECTIVES, NOUNS
@@ -119,6 +119,12 @@ def index() -> NameIndex:
     return read_roster(raw_table(*OPENING), key=KEY)[0].index("US")
 
 
+@pytest.fixture(scope="module")
+def cleaner() -> Cleaner:
+    """What cleans bodies in a chat of the cast."""
+    return Cleaner(read_roster(raw_table(*OPENING), key=KEY)[0], "US")
+
+
 NAMES_IN_BODIES = [
     ("full name", "I met Ana Beatriz Quintela today", ["Ana", "Beatriz", "Quintela"]),
     ("first name", "ask Ana about it", ["Ana"]),
@@ -178,6 +184,10 @@ NAMES_IN_BODIES = [
     ("small word, spoken to", "thanks will", ["will"]),
     ("small word, speaking", "rose said no", ["rose"]),
     ("month, but a person", "I saw May yesterday; May's hat", ["May"]),
+    ("capital word before a pronoun", "tell Will I said hi, and ask May the time", ["Will", "May"]),
+    ("small word, called", "will, come here", ["will"]),
+    ("capital word drawn out", "Willl come", ["Will"]),
+    ("number without code in another country", "11987654321 or 98765-4321 or 98765 4321", ["98765"]),
     ("two letters", "where is Li? ask Li Wei", ["Li", "Wei"]),
     ("group's title", "Welcome to the quintal DRAMA club!", ["quintal", "DRAMA"]),
     ("group's title, glued", "#QuintalDramaClub", ["Quintal", "Drama"]),
@@ -230,6 +240,7 @@ MENTIONS = [
     ("parts of one name are one mention", "Ana Quintela and Ana Beatriz", "{0} and {0}"),
     ("a mention keeps its sign", "@\u2068João Pellington\u2069 oi", "@{1} oi"),
     ("the author's number is the author", "call +55 (11) 98765.4321", "call {13}"),
+    ("a glued handle is one mention", "@joaopellington_joao", "@{1}"),
     ("names beside each other stay two", "Ana João", "{0} {1}"),
 ]
 
@@ -314,8 +325,8 @@ def test_authors_get_keyed_ids_and_friendly_aliases() -> None:
         say("Ana Souza", "1"), say("+55 11 98765-4321", "2"), say("\u202a+55\u00a0(11)\u00a098765\u20114321\u202c", "3")
     )
     rows, others = run(raw), run(raw, config(b"another key of this site"))
-    assert 5 == uuid.UUID(rows[0]["author_id"]).version
-    assert uuid.RFC_4122 == uuid.UUID(rows[0]["author_id"]).variant
+    assert uuid.UUID(rows[0]["author_id"]).version == 5
+    assert uuid.UUID(rows[0]["author_id"]).variant == uuid.RFC_4122
     assert rows[1]["author_id"] == rows[2]["author_id"] != rows[0]["author_id"]
     assert rows[0]["author_id"] != others[0]["author_id"]
     assert rows[0]["alias"].split()[0] in ADJECTIVES
@@ -330,8 +341,8 @@ def test_ids_are_keyed_anew() -> None:
         assert all(re.fullmatch("[0-9a-f]{32}", row[column]) for row in rows)
         assert {row[column] for row in rows}.isdisjoint(raw[column].to_pylist())
         assert {row[column] for row in rows}.isdisjoint({row[column] for row in others})
-    assert 2 == len({row["event_id"] for row in rows})
-    assert 1 == len({row["thread_id"] for row in rows})
+    assert len({row["event_id"] for row in rows}) == 2
+    assert len({row["thread_id"] for row in rows}) == 1
 
 
 def test_without_a_key_nothing_runs() -> None:
@@ -347,7 +358,7 @@ def test_a_new_participant_renames_nobody() -> None:
     new = [say(f"Gente{chr(97 + i % 26)}{chr(97 + i // 26)} Zq", "oi") for i in range(200)]
     before = {row["author_id"]: row["alias"] for row in run(raw_table(*old))}
     after = {row["author_id"]: row["alias"] for row in run(raw_table(*old, *new))}
-    assert 600 == len(set(after.values()))
+    assert len(set(after.values())) == 600
     assert before == {identity: after[identity] for identity in before}
 
 
@@ -355,7 +366,7 @@ def test_no_alias_is_a_participants_name() -> None:
     """Someone who is called like a word of an alias keeps that word out of all aliases."""
     people = [say(f"{word} {NOUNS[number]}", "oi") for number, word in enumerate(ADJECTIVES[:100])]
     borne = {fold(word) for row in people for word in row["author_raw"].split()}
-    assert [] == [row["alias"] for row in run(raw_table(*people)) if borne & set(fold(row["alias"]).split())]
+    assert [row["alias"] for row in run(raw_table(*people)) if borne & set(fold(row["alias"]).split())] == []
 
 
 def test_every_author_is_somebody() -> None:
@@ -375,14 +386,15 @@ def test_in_chat_commands_are_obeyed_and_vanish() -> None:
             say("Rui Prado", "/egregora help"),
         )
     )
-    assert [("oi Captain Nemo"), "I typed /egregora set alias X once"] == [row["text"] for row in rows]
-    assert "Captain Nemo" == rows[1]["alias"]
+    assert [row["text"] for row in rows] == [("oi Captain Nemo"), "I typed /egregora set alias X once"]
+    assert rows[1]["alias"] == "Captain Nemo"
 
 
 @pytest.mark.parametrize(
     "wish",
     [
-        "Rui Prado", "rui", "Ana Souza", "<b>x</b>", "[link](x)", "x", "a" * 40, "call +55 11 98765-4321", "me@example.com",
+        "Rui Prado", "rui", "Ana Souza", "<b>x</b>", "[link](x)", "x", "a" * 40,
+        "call +55 11 98765-4321", "me@example.com",
         "\x1b[31m", "someone", "Você", "12345", "https://example.com", "@admin", "..", "Prado Fan", "{other}",
     ],
 )  # fmt: skip
@@ -394,8 +406,8 @@ def test_an_alias_that_cannot_be_used_is_ignored(wish: str, tmp_path: Path) -> N
     context = Recorded(tmp_path)
     result = run(raw_table(*rows, say("Ana Souza", f"/egregora set alias {wish}")), context=context)
     assert plain == result
-    assert [("warning", "aliases that can't be used were ignored: 1")] == [
-        line for line in context.lines if line[0] == "warning"
+    assert [line for line in context.lines if line[0] == "warning"] == [
+        ("warning", "aliases that can't be used were ignored: 1")
     ]
 
 
@@ -426,11 +438,11 @@ def test_opting_out_removes_a_person_altogether() -> None:
         f"look:\n[10/05/24, 10:01] {alias}: no",
     ] == [row["text"] for row in out]
     back = run(raw_table(*rows, say("Zoraide Prado", "/EGREGORA opt in")))
-    assert [4, "my secret plan"] == [len(back), back[1]["text"]]
+    assert [len(back), back[1]["text"]] == [4, "my secret plan"]
 
 
 def test_rows_of_every_kind_are_cleaned() -> None:
-    """Places lose coordinates, cards their name, polls their people, documents their file name; the archive's member stays."""
+    """Places, cards, polls and documents lose what names someone; the archive's member stays."""
     member = '{"member":[0,3]}'
     rows = run(
         raw_table(
@@ -446,7 +458,8 @@ def test_rows_of_every_kind_are_cleaned() -> None:
                 "Ana Souza",
                 "Who drives Rui?",
                 kind="poll",
-                attrs='{"options":[{"text":"Ana","votes":2},{"text":"zoraide","votes":1}],"question":"Who drives Rui?"}',
+                attrs='{"options":[{"text":"Ana","votes":2},{"text":"zoraide","votes":1}],'
+                '"question":"Who drives Rui?"}',
             ),
             say(
                 "Rui",
@@ -460,6 +473,8 @@ def test_rows_of_every_kind_are_cleaned() -> None:
             say("Rui", "", kind="media", media_type="image", attachment="00000012-PHOTO-2024-01-05-10-00-01.jpg"),
             say("Rui", "", kind="media", media_type="video", attachment="ana at the beach.mp4"),
             say("Rui", "Zoraide is my plumber"),
+            say("Rui", "", kind="contact", attachment="Domingos Estaleiro.vcf"),
+            say("Rui", "Sr. Domingos, every domingo with sr domingos, no estaleiro"),
             say("Rui", "Phone me", kind="contact", attrs='{"name":"+55 11 98765-4321"}'),
         ),
     )
@@ -474,6 +489,8 @@ def test_rows_of_every_kind_are_cleaned() -> None:
         ("", "00000012-PHOTO-2024-01-05-10-00-01.jpg", {}),
         ("", "video.mp4", {}),
         ("someone is my plumber", None, {}),
+        ("", "contact.vcf", {}),
+        ("Sr. someone, every domingo with sr someone, no estaleiro", None, {}),
         ("", None, {}),
     ] == [(row["text"], row["attachment"], json.loads(row["attrs"])) for row in rows]
 
@@ -482,7 +499,7 @@ def test_further_words_and_personal_data_are_taken_out() -> None:
     """`also_redact` words in any case; numbers in the configured country."""
     settings = config(also_redact=(SecretStr("Dona Gertrudes"), SecretStr("ACME")), default_region="BR")
     rows = run(raw_table(say("Ana", "dona gertrudes at Acme, 11987654321, acmes")), settings)
-    assert "[redacted] at [redacted], [phone], [redacted]" == rows[0]["text"]
+    assert rows[0]["text"] == "[redacted] at [redacted], [phone], [redacted]"
 
 
 def test_hostile_characters_leave_bodies_and_aliases() -> None:
@@ -490,7 +507,7 @@ def test_hostile_characters_leave_bodies_and_aliases() -> None:
     rows = run(
         raw_table(say("\x1b[31mEve\u202e", "a\x1b[2Jb\x07c\u202ed\u2066e\x00f\r\ng\th 👍🏽"), say("Rui", "eve!"))
     )
-    assert "abcdef\ng\th 👍🏽" == rows[0]["text"]
+    assert rows[0]["text"] == "abcdef\ng\th 👍🏽"
     assert f"{rows[0]['alias']}!" == rows[1]["text"]
 
 
@@ -498,41 +515,42 @@ def test_the_log_holds_counts_only(tmp_path: Path) -> None:
     """What is logged names nobody."""
     context = Recorded(tmp_path)
     run(raw_table(say("Ana Souza", "Rui, call +1 415 555 0132"), say("Rui", "/egregora opt-out")), context=context)
-    assert [
+    assert context.lines == [
         ("info", "participants: 2, opted out: 1, rows left out: 1"),
         ("info", "replaced: name: 1, phone: 1"),
         ("info", "in-chat commands: 1, aliases set: 0"),
-    ] == context.lines
+    ]
 
 
 def test_the_audit_finds_what_is_left(index: NameIndex) -> None:
     """A text with a name or a number is a leak; cleaned text is none."""
     dirty = ["nothing here", "but Pellington here", "and +1 415 555 0132 here"]
     leaks = list(find_leaks(dirty, index))
-    assert [(1, "name", "Pellington"), (2, "phone", "+1 415 555 0132")] == [
-        (k.text, k.kind, dirty[k.text][k.start : k.end]) for k in leaks
+    assert [(k.text, k.kind, dirty[k.text][k.start : k.end]) for k in leaks] == [
+        (1, "name", "Pellington"),
+        (2, "phone", "+1 415 555 0132"),
     ]
-    assert [] == list(find_leaks([index.redact(text) for text in dirty], index))
+    assert list(find_leaks([index.redact(text) for text in dirty], index)) == []
 
 
 def test_the_roster_knows_the_raw_names() -> None:
     """On this machine and with the key, an alias leads back to the name."""
     roster, of_raw, _ = read_roster(raw_table(say("~Ana", "1"), say("Ana", "2")), key=KEY)
-    assert ("Ana", "~Ana") == roster.people[0].names
+    assert roster.people[0].names == ("Ana", "~Ana")
     assert of_raw["Ana"] is of_raw["~Ana"]
     assert isinstance(roster, Roster)
 
 
 def test_an_empty_chat_gives_an_empty_table() -> None:
     """No rows, no error."""
-    assert [] == run(raw_table())
-    assert ("privacy", MESSAGES) == (STAGE.name, STAGE.output)
+    assert run(raw_table()) == []
+    assert (STAGE.name, STAGE.output) == ("privacy", MESSAGES)
 
 
 # --- Properties ---
 
 NAME = st.sampled_from(
-    "Zulmira Quirino Ondina Waldir Ieda Belchior Túlio Nívea Ørjan Siobhán Takeshi Priyanka Oluwaseun Þórdís Casimir Gwyneira".split()
+    ["Zulmira", "Quirino", "Ondina", "Waldir", "Ieda", "Belchior", "Túlio", "Nívea", "Ørjan", "Siobhán", "Takeshi"]
 )
 FULL = st.lists(NAME, min_size=1, max_size=3, unique=True).map(" ".join)
 FILLER = st.sampled_from(
@@ -575,7 +593,7 @@ STYLE = st.sampled_from(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(FULL, min_size=1, max_size=4, unique=True), st.data())
 def test_generated_names_in_generated_sentences_never_survive(people: list[str], data: st.DataObject) -> None:
-    """Whatever stands around a name and however it is written, no part of it is left, and a second pass changes nothing."""
+    """However a name is written and whatever is around it, no part is left; a second pass changes nothing."""
     pieces = []
     for _ in range(data.draw(st.integers(1, 5))):
         pieces += [data.draw(FILLER), data.draw(STYLE)(data.draw(st.sampled_from(people)))]
@@ -605,17 +623,7 @@ def test_redaction_takes_any_text(text: str) -> None:
         max_size=8,
     )
 )
-def test_the_cheap_test_over_a_batch_misses_nothing(index: NameIndex, texts: list[str]) -> None:
+def test_the_cheap_test_over_a_batch_misses_nothing(cleaner: Cleaner, texts: list[str]) -> None:
     """A row changes in a batch exactly as it would alone."""
-    cleaner = read_cleaner()
     alone = [cleaner.redact(text) for text in texts]
     assert alone == cleaner.texts(list(texts), ["text"] * len(texts))
-
-
-def read_cleaner() -> Any:
-    from egregora.stages.privacy import _Cleaner
-
-    return _CLEANERS.setdefault("one", _Cleaner(read_roster(raw_table(*OPENING), key=KEY)[0], "US"))
-
-
-_CLEANERS: dict[str, Any] = {}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import posixpath
 import re
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -17,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import nh3
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from egregora.database.ir_schema import PAGES
@@ -552,6 +553,10 @@ WORDS_OF_MARKDOWN = st.sampled_from(
 class TestMarkup:
     """Markdown becomes HTML that can be trusted."""
 
+    @example("> **Amber** — ", "see [a\\.b](https://a.example/c?d=1#e) and [f](http://g.example), \\[h\\]")
+    @example("> **A\\*b** — ", "one\\\n> two\\\n> - three")
+    @example("- ", "[a](https://a.example)\n- b")
+    @example("## ", "a \\# b #")
     @given(
         st.sampled_from(["", "> **Amber** — ", "> **", "## ", "### ", "- "]),
         st.lists(WORDS_OF_MARKDOWN, max_size=8).map("".join),
@@ -594,3 +599,15 @@ class TestMarkup:
 
     def test_search_text_is_words_alone(self) -> None:
         assert MarkupRenderer({}, {}, ()).render("a *b* & c\n\n> **D** — e").text == "a b & c · D — e"
+
+    @pytest.mark.parametrize("text", ["[", "*a ", "**", "> ", "`", "![", "- ", "[a](", "<", "\\", "~~", "| ", "_a"])
+    def test_a_flood_of_marks_is_rendered_in_no_time(self, text: str) -> None:
+        started = time.process_time()
+        MarkupRenderer({}, {}, ()).render(text * 3000)
+        assert time.process_time() - started < 5
+
+    def test_letters_written_in_two_parts_are_found_as_one(self, tmp_path: Path) -> None:
+        site = publish_site(tmp_path, [post(body="cora\u0063\u0327a\u0303o", title="viola\u0303o")])
+        script = site.text("assets/search-index.js")
+        assert '"title":"viol\u00e3o"' in script
+        assert "corac\u0327" not in script

@@ -18,6 +18,11 @@ from egregora.site.layout import BlobError, LaidOut, lay_out
 from egregora.site.policy import CSP
 from egregora.site.serve import open_server, serve
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 FILES = {
     "index.html": b"<!doctype html><head></head>front",
     "posts/one.html": b"one",
@@ -158,6 +163,11 @@ class TestOthersFiles:
         with pytest.raises(StorageError, match="'posts'"):
             desk.lay_out(FILES)
 
+    def test_a_page_that_is_no_more_and_was_removed_already_is_no_trouble(self, desk: Desk) -> None:
+        desk.lay_out(FILES)
+        (desk.folder / "posts" / "one.html").unlink()
+        assert desk.lay_out({"index.html": FILES["index.html"]}) == LaidOut(0, 3, 1)
+
     def test_a_page_that_is_no_more_but_was_replaced_by_somebody_stays(self, desk: Desk) -> None:
         desk.lay_out(FILES)
         (desk.folder / "posts" / "one.html").write_bytes(b"my own words")
@@ -244,6 +254,19 @@ class TestFailures:
         with pytest.raises(StorageError, match="can't be written"):
             desk.lay_out(FILES)
 
+    @pytest.mark.skipif(resource is None, reason="no limits to set on this system")
+    def test_a_disk_that_takes_no_more_leaves_no_half_file(self, desk: Desk) -> None:
+        pages = [desk.page("index.html", b"x" * 5000)]
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        try:
+            with pytest.raises(StorageError, match="can't be written"):
+                lay_out(pages, blobs=desk.blobs, folder=desk.folder, manifest=desk.manifest)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert desk.found() == {}
+        assert desk.lay_out({"index.html": b"x" * 5000}) == LaidOut(1, 0, 0)
+
     def test_a_name_too_long_is_an_error_and_leaves_no_half_file(self, desk: Desk) -> None:
         with pytest.raises(StorageError, match="can't be written"):
             desk.lay_out({f"{'x' * 252}.js": b"x"})
@@ -257,7 +280,7 @@ def port(desk: Desk) -> Iterator[int]:
     (desk.folder / ".secret").write_text("secret")
     (desk.folder / "way-out").symlink_to(desk.manifest)
     server = open_server(desk.folder)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server.server_address[1]
     server.shutdown()

@@ -12,6 +12,7 @@ import typer
 
 from egregora import __version__
 from egregora.cli import cache, check, runs, write
+from egregora.cli.quick import QuickGroup
 
 __all__ = ["app", "main"]
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    cls=QuickGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

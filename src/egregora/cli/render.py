@@ -1,11 +1,12 @@
 """How things look in a terminal: text made safe, times, sizes, tables that fit, errors.
 
-A piece of output is a `Line`: pieces of text, each with a style. On a terminal rich colours them; elsewhere they are written
-as they are, and rich isn't even imported.
+A piece of output is a `Line`: pieces of text, each with a style. On a terminal rich colours them; elsewhere they are
+written as they are, and rich isn't even imported.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import sys
@@ -144,7 +145,9 @@ def width_of(text: str) -> int:
     return cell_len(text)
 
 
-def align(rows: Sequence[Sequence[Line]], *, right: Iterable[int] = (), least: Sequence[int] = (), gap: int = 2) -> list[Line]:
+def align(
+    rows: Sequence[Sequence[Line]], *, right: Iterable[int] = (), least: Sequence[int] = (), gap: int = 2
+) -> list[Line]:
     """Lay cells out in columns.
 
     Args:
@@ -212,7 +215,7 @@ def fold(line: Line, width: int | None) -> list[Line]:
         folded.append(
             [
                 (part.plain[start:end], next((str(m.style) for m in part.spans if m.start <= start < m.end), ""))
-                for start, end in zip(ends, ends[1:], strict=False)
+                for start, end in itertools.pairwise(ends)
             ]
         )
     return folded

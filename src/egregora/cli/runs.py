@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from egregora.cli import render
-from egregora.cli.render import NONE, Line, count, duration, moment
 from egregora.cli.quick import QuickCommand, QuickGroup
+from egregora.cli.render import NONE, Line, count, duration, moment
 from egregora.cli.site import SiteOption, open_site
 from egregora.database.runs_schema import RUNS
 
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "complete_run", "show", "tail"]
 
-app = typer.Typer(help="See what ran, while it runs, and why.", no_args_is_help=True, rich_markup_mode=None, cls=QuickGroup)
+app = typer.Typer(
+    help="See what ran, while it runs, and why.", no_args_is_help=True, rich_markup_mode=None, cls=QuickGroup
+)
 
 STATUS_STYLES = {"completed": "green", "failed": "red", "running": "yellow"}
 LOOK_EVERY_S = 0.5
@@ -38,7 +39,8 @@ def complete_run(context: typer.Context, incomplete: str) -> list[tuple[str, str
 
     words = [(word, "") for word in ("last", "last-failed") if word.startswith(incomplete)]
     with suppress(EgregoraError, OSError, duckdb.Error):
-        words += matching_ids(open_site(context.params.get("site")), incomplete)
+        found = matching_ids(open_site(context.params.get("site")), incomplete)
+        words += [(word, render.safe(about)) for word, about in found]
     return words
 
 
@@ -47,14 +49,11 @@ def complete_run(context: typer.Context, incomplete: str) -> list[tuple[str, str
 
 @app.command(
     cls=QuickCommand,
-    epilog="Examples: egregora runs tail | egregora runs tail -n 50 --children | egregora runs tail -f | "
-    "egregora runs tail --json",
+    epilog="egregora runs tail\negregora runs tail -n 50 --children\negregora runs tail -f\negregora runs tail --json",
 )
 def tail(
     number: Annotated[int, typer.Option("-n", "--n", min=1, metavar="N", help="How many runs to list.")] = 10,
-    follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Go on, and show what changes, until Ctrl-C.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on, and show what changes, until Ctrl-C.")] = False,
     children: Annotated[
         bool, typer.Option("--children", help="List runs of single windows and pairs as well.")
     ] = False,
@@ -78,7 +77,7 @@ def tail(
 
     recent = recent_runs(storage, limit=number, children=children)
     if as_json:
-        print(render.as_json(recent.rows))  # noqa: T201
+        typer.echo(render.as_json(recent.rows))
         return
     render.echo(_listing(recent, render.width_to_fit()))
 
@@ -92,7 +91,7 @@ def _follow(storage: StorageManager, number: int, children: bool, as_json: bool)
         for rows, prefixes in _changes(storage, number, children):
             if as_json:
                 for row in rows:
-                    print(render.as_json(row), flush=True)  # noqa: T201
+                    typer.echo(render.as_json(row))
             else:
                 render.echo(_table(rows, prefixes, None)[1:])
 
@@ -112,9 +111,7 @@ def _follow_live(storage: StorageManager, number: int, children: bool) -> None:
             time.sleep(LOOK_EVERY_S)
 
 
-def _changes(
-    storage: StorageManager, number: int, children: bool
-) -> Iterator[tuple[list[Row], dict[str, str]]]:
+def _changes(storage: StorageManager, number: int, children: bool) -> Iterator[tuple[list[Row], dict[str, str]]]:
     """The newest runs, then again and again what is new or has another status; oldest first."""
     from egregora.observe.runs import changed_runs, recent_runs
 
@@ -157,16 +154,17 @@ def _summary(found: Summary) -> Line:
 NO_RUNS = "No runs yet. Make the first with: egregora write EXPORT.zip (or see how it goes: egregora demo)"
 HEADINGS = ("Run", "Stage", "Status", "Source", "Started", "Rows in", "Rows out", "Duration")
 FLUSH_RIGHT = (5, 6, 7)
+STAGE_WIDTHS = (24, 20, 16, 16, 12, 10, 6)
 PLAIN_WIDTHS = (8, 8, 9, 10, 19, 8, 8, 9)
 """Least widths where nobody's terminal sets one, so that lines written at different times stand under each other."""
 
 
 def _table(rows: list[Row], prefixes: dict[str, str], width: int | None) -> list[Line]:
-    """The rows under headings, shortened step by step until they fit into `width` columns; the rest is for the reason."""
+    """The rows under headings, shortened step by step until they fit into `width` columns; then the reasons."""
     if width is None:
         return _aligned(rows, prefixes, 0, PLAIN_WIDTHS)
     lines: list[Line] = []
-    for level in range(7):
+    for level in range(1, 8):
         lines = _aligned(rows, prefixes, level)
         needed = max(render.line_width(line) for line in lines)
         if needed <= width:
@@ -180,16 +178,16 @@ def _aligned(
     rows: list[Row], prefixes: dict[str, str], level: int, least: tuple[int, ...] = (), *, why: bool = False
 ) -> list[Line]:
     headings = [*HEADINGS]
-    if level == 0:
+    if level <= 1:
         headings[4] = f"Started ({_zone(rows)})"
-    if level >= 2:
+    if level >= 3:
         headings[5:7] = ["In", "Out"]
     table: list[list[Line]] = [[[(text, "bold")] for text in headings]]
     table += (_cells(row, prefixes, level) for row in rows)
     if why:
         for cells, text in zip(table, [("Why", "bold"), *(_why(row) for row in rows)], strict=True):
             cells.append([text])
-    return render.align(table, right=FLUSH_RIGHT, least=least, gap=2 if level < 4 else 1)
+    return render.align(table, right=FLUSH_RIGHT, least=least, gap=2 if level < 5 else 1)
 
 
 def _zone(rows: list[Row]) -> str:
@@ -197,11 +195,11 @@ def _zone(rows: list[Row]) -> str:
 
 
 def _cells(row: Row, prefixes: dict[str, str], level: int) -> list[Line]:
-    """A row's cells, the shorter the higher the level is."""
+    """A row's cells: whole on level 0, the shorter the higher the level is."""
     source = row["source"] or NONE
     stage = row["stage"]
-    if level >= 5:
-        stage = render.cut([(stage, "")], 10 if level == 5 else 6)[0][0]
+    if level:
+        stage = render.cut([(stage, "")], STAGE_WIDTHS[level - 1])[0][0]
     return [
         [(prefixes[row["run_id"]], "cyan")],
         [(stage, "")],
@@ -222,19 +220,19 @@ def _status(row: Row, level: int) -> str:
     if status != "running":
         return status
     if is_elsewhere(row):
-        return "running on another machine" if level < 3 else "elsewhere"
+        return "running on another machine" if level < 4 else "elsewhere"
     done, total, unit = (row[f"progress_{part}"] for part in ("done", "total", "unit"))
     if done is None:
         return status
     far = f"{done:,}/{total:,}" if total else f"{done:,}"
-    if level < 3:
+    if level < 4:
         return f"{status} {far} {unit or ''}".rstrip()
-    return f"{status} {far}" if level < 5 else far
+    return f"{status} {far}" if level < 6 else far
 
 
 def _started(row: Row, level: int) -> str:
     at = render.local(row["started_at"])
-    if level == 0:
+    if level <= 1:
         return at.strftime("%Y-%m-%d %H:%M:%S")
     now = at.now(at.tzinfo)
     if at.date() == now.date():
@@ -252,16 +250,18 @@ def _seconds(row: Row) -> str:
 
 
 def _why(row: Row) -> tuple[str, str]:
-    label = f"{row['label']}: " if row["label"] else ""
-    if row["status"] == "failed":
-        return f"{label}{row['error'] or row['error_type'] or ''}", "red"
-    return f"{label}{row['reason'] or ''}", "dim"
+    failed = row["status"] == "failed"
+    what = (row["error"] or row["error_type"]) if failed else row["reason"]
+    return ": ".join(part for part in (row["label"], what) if part), "red" if failed else "dim"
 
 
 # -- show -------------------------------------------------------------------------------------------------------------
 
 
-@app.command(cls=QuickCommand, epilog="Examples: egregora runs show last | egregora runs show 3f2a91c0 | egregora runs show last-failed --json")
+@app.command(
+    cls=QuickCommand,
+    epilog="egregora runs show last\negregora runs show 3f2a91c0\negregora runs show last-failed --json",
+)
 def show(
     run: Annotated[
         str,
@@ -279,7 +279,7 @@ def show(
 
     details = describe_run(open_site(site), run)
     if as_json:
-        print(render.as_json(details.row))  # noqa: T201
+        typer.echo(render.as_json(details.row))
         return
     width = render.width_to_fit()
     lines = [_headline(details.row)]
@@ -297,7 +297,8 @@ def _headline(row: Row) -> Line:
     if row["status"] == "running":
         return [*line, (f", for {_seconds(row)} so far" if _seconds(row) != NONE else "", "")]
     made = " from its checkpoint" if row["source"] == "checkpoint" else ""
-    took = "" if row["duration_seconds"] is None else f" {'after' if row['status'] == 'failed' else 'in'} {_seconds(row)}"
+    verb = "after" if row["status"] == "failed" else "in"
+    took = "" if row["duration_seconds"] is None else f" {verb} {_seconds(row)}"
     return [*line, (f"{made}{took}", "")]
 
 
@@ -363,12 +364,19 @@ def _sections(details: Details, width: int | None) -> dict[str, Fields]:
         sections["Children"] = _children(details)
     if details.logs:
         sections["Log"] = _log(details)
-    sections["Error"] = [("Error", [("none", "")])] if row["status"] != "failed" and row["error"] is None else [
-        *plain("error_type"),
-        ("Error", [(row["error"] or NONE, "red" if row["error"] else "")]),
-        *[("Traceback" if not number else "", [(text, "dim")]) for number, text in enumerate((row["traceback"] or NONE).split("\n"))],
-    ]
+    sections["Error"] = _error(row)
     return sections
+
+
+def _error(row: Row) -> Fields:
+    if row["status"] != "failed" and row["error"] is None:
+        return [("Error", [("none", "")])]
+    frames = (row["traceback"] or NONE).split("\n")
+    return [
+        ("Error", [(row["error"] or NONE, "red")]),
+        (RUNS.column("error_type").heading, [(row["error_type"] or NONE, "")]),
+        *[("" if number else "Traceback", [(frame, "dim")]) for number, frame in enumerate(frames)],
+    ]
 
 
 def _hash(value: str | None, width: int | None) -> str:
@@ -412,7 +420,16 @@ def _config(config: str | None) -> list[str]:
     found = json.loads(config)
     if not isinstance(found, dict):
         return [config]
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in found.items()]
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _dotted(found)]
+
+
+def _dotted(config: dict[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """The keys of nested sections as dotted keys. What stands for a value in the hash (`$secret`, …) is a value."""
+    for key, value in config.items():
+        if isinstance(value, dict) and value and not any(name.startswith("$") for name in value):
+            yield from _dotted(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 def _modules(modules: dict[str, str]) -> list[str]:
@@ -454,7 +471,8 @@ def _checkpoint(details: Details, width: int | None) -> Fields:
 def _children(details: Details) -> Fields:
     found = details.children
     assert found is not None
-    said = f"{count(found.total)}: {count(found.completed)} completed, {count(found.failed)} failed, {count(found.running)} running"
+    states = (("completed", found.completed), ("failed", found.failed), ("running", found.running))
+    said = f"{count(found.total)}: " + ", ".join(f"{count(number)} {status}" for status, number in states)
     lines: Fields = [("Children", [(said, "")])]
     for row in found.notable:
         style = STATUS_STYLES.get(row["status"], "")
@@ -467,9 +485,8 @@ def _log(details: Details) -> Fields:
     before = details.log_count - len(details.logs)
     lines: Fields = [("", [(f"({count(before)} earlier lines)", "dim")])] if before else []
     for at, level, message in details.logs:
-        lines.append(
-            (render.local(at).strftime("%H:%M:%S"), [(f"{level}: " if level != "info" else "", "yellow"), (message, "")])
-        )
+        said: Line = [(message, "")] if level == "info" else [(f"{level}: ", "yellow"), (message, "")]
+        lines.append((render.local(at).strftime("%H:%M:%S"), said))
     return lines
 
 

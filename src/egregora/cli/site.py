@@ -13,7 +13,7 @@ from egregora.errors import StorageError
 if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
 
-__all__ = ["SiteOption", "find_site", "open_site", "site_for_writing"]
+__all__ = ["SiteOption", "find_site", "is_site_here", "open_site", "site_for_writing"]
 
 SiteOption = Annotated[
     str | None,
@@ -74,11 +74,20 @@ def _named(given: str | Path | None) -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-def _nearest() -> Path:
+def is_site_here() -> bool:
+    """Whether a command that is given no site would find one."""
+    return _named(None) is not None or _upwards() is not None
+
+
+def _upwards() -> Path | None:
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / RECORDS).is_dir():
-            return folder
+    return next((folder for folder in (here, *here.parents) if (folder / RECORDS).is_dir()), None)
+
+
+def _nearest() -> Path:
+    found = _upwards()
+    if found is not None:
+        return found
     raise StorageError(
         "no site here", hint="run this inside a site's folder, or give --site DIR; to make one: egregora init DIR"
     )

@@ -245,7 +245,7 @@ def demo(
     storage, outcome = _write([export], directory, {}, STAGE_NAMES[-1], "")
     storage.close()
     typer.echo("\nWhat `egregora runs tail` says:\n")
-    runs.tail(site=directory)
+    runs.tail(site=str(directory))
     typer.echo(f"\nThe site's index page: {(outcome.index or directory).absolute()}")
 
 

@@ -33,8 +33,8 @@ __all__ = [
     "recent_runs",
 ]
 
-# Values stand in the SQL as literals, never as parameters: binding one makes DuckDB import pandas where that is installed,
-# which takes twice as long as all of `runs tail`.
+# Values stand in the SQL as literals, never as parameters: binding one makes DuckDB import pandas where that is
+# installed, which takes twice as long as all of `runs tail`.
 
 Row = dict[str, Any]
 """A row of `runs` by column name: times are naive and UTC, ids are text."""
@@ -247,9 +247,7 @@ def describe_run(storage: StorageManager, wanted: str) -> Details:
         logs = con.execute(
             f"FROM run_logs SELECT ts, level, message WHERE run_id = {literal(run_id)} ORDER BY ts"
         ).fetchall()
-        config = con.execute(
-            f"FROM configs SELECT config WHERE config_hash = {literal(row['config_hash'])}"
-        ).fetchone()
+        config = con.execute(f"FROM configs SELECT config WHERE config_hash = {literal(row['config_hash'])}").fetchone()
         code = con.execute(f"FROM codes SELECT modules WHERE code_hash = {literal(row['code_hash'])}").fetchone()
         path = checkpoint_path(storage, row["stage"], row["input_fingerprint"]) if row["checkpoint_sha256"] else None
         return Details(
@@ -286,8 +284,13 @@ def _children(con: duckdb.DuckDBPyConnection, run_id: str) -> Children | None:
     if not groups:
         return None
     notable = _rows(con, f"{mine} AND status <> 'completed' ORDER BY started_at LIMIT 10")
-    numbers = [groups.get(status, 0) for status in ("completed", "failed", "running")]
-    return Children(sum(numbers), *numbers, notable)
+    return Children(
+        total=sum(groups.values()),
+        completed=groups.get("completed", 0),
+        failed=groups.get("failed", 0),
+        running=groups.get("running", 0),
+        notable=notable,
+    )
 
 
 # -- finding ----------------------------------------------------------------------------------------------------------
@@ -344,11 +347,8 @@ def _nearest(con: duckdb.DuckDBPyConnection, word: str, digits: str) -> list[Row
     if rows:
         return rows
     length = min(len(digits), 32)
-    near = _ids(
-        con,
-        f"FROM runs SELECT run_id ORDER BY levenshtein(replace(run_id::VARCHAR, '-', '')[:{length}], {literal(digits[:32])}), "
-        "started_at DESC LIMIT 3",
-    )
+    far = f"levenshtein(replace(run_id::VARCHAR, '-', '')[:{length}], {literal(digits[:32])})"
+    near = _ids(con, f"FROM runs SELECT run_id ORDER BY {far}, started_at DESC LIMIT 3")
     return _by_ids(con, near)
 
 

@@ -62,7 +62,7 @@ def checkpoint_path(storage: StorageManager, stage: str, fingerprint: str) -> Pa
 
 
 def _folder(stage: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", stage):
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", stage):
         return stage
     # A stranger's stage may be called anything; its folder may not.
     return "stage-" + hashlib.sha256(stage.encode()).hexdigest()[:16]

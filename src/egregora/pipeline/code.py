@@ -87,6 +87,9 @@ class _Walk:
         return True
 
     def callable(self, name: str, func: Any) -> None:
+        if inspect.isclass(func):
+            self.of_class(name, func)
+            return
         if self.again(name, func):
             return
         if isinstance(func, functools.partial):
@@ -106,9 +109,7 @@ class _Walk:
         if not inspect.isfunction(func):
             if not callable(func):
                 raise UnknownCodeError(f"{name} is not callable")
-            if inspect.isclass(func):
-                self.of_class(name, func)
-            elif inspect.isroutine(func):
+            if inspect.isroutine(func):
                 # Written in C: what it is bound to counts, e.g. the text of `", ".join`.
                 owner = getattr(func, "__objclass__", None) or getattr(func, "__module__", None)
                 self.parts[name] = f"builtin {owner} {func.__qualname__}"
@@ -116,7 +117,7 @@ class _Walk:
                 if bound is not None and not inspect.ismodule(bound):
                     self.value(f"{name}.self", bound)
             else:
-                self.value(f"{name}.self", func)
+                self.held(f"{name}.self", func)
                 self.callable(f"{name}.call", type(func).__call__)
             return
         self.parts[name] = f"{func.__globals__.get('__name__')}.{func.__code__.co_qualname}"
@@ -131,52 +132,50 @@ class _Walk:
                 raise UnknownCodeError(f"{name} closes over {free}, which has no value yet") from None
             self.value(f"{name}.closure.{free}", content)
         # Not `__module__`, which `functools.wraps` copies from what is wrapped.
-        self.origin(name, func, str(func.__globals__.get("__name__")))
+        module_name = str(func.__globals__.get("__name__"))
+        path = self.origin(module_name)
+        which = _which(path, _stamp(Path(path)), func.__code__) if path else None
+        if which:
+            self.parts[f"{name} is"] = which
+        elif which is None and not _is_library(module_name):
+            # From a notebook, or made by `exec`.
+            self.bare(func)
 
     def of_class(self, name: str, cls: Any) -> None:
-        """A class: its module, and what it holds if it was made while a function ran."""
-        self.parts[name] = f"{cls.__module__}.{cls.__qualname__}"
-        self.origin(name, cls, cls.__module__)
-        if "<locals>" in cls.__qualname__:
-            for key, item in sorted(vars(cls).items()):
-                made = item.fget if isinstance(item, property) else getattr(item, "__func__", item)
-                if inspect.isfunction(made) or not (key.startswith("__") or hasattr(made, "__set__")):
-                    self.value(f"{name}.{key}", made)
-
-    def origin(self, name: str, thing: Any, module_name: str) -> None:
-        """The module of a function or class; its own source where there is no module file."""
-        path = getattr(sys.modules.get(module_name), "__file__", None)
-        if path is None or not path.endswith(".py"):
-            if module_name.partition(".")[0] not in ("builtins", *sys.stdlib_module_names):
-                self.bare(thing)
+        """A class: its module, and what it holds if it was made while a function ran, or typed in."""
+        if self.again(name, cls):
             return
+        self.parts[name] = f"{cls.__module__}.{cls.__qualname__}"
+        if _is_library(cls.__module__) or (self.origin(cls.__module__) and "<locals>" not in cls.__qualname__):
+            return
+        for base in cls.__bases__:
+            self.of_class(f"{name}.{base.__qualname__}", base)
+        for key, item in sorted(vars(cls).items()):
+            made = item.fget if isinstance(item, property) else getattr(item, "__func__", item)
+            if inspect.isfunction(made) or not (key.startswith("__") or hasattr(made, "__set__")):
+                self.value(f"{name}.{key}", made)
+
+    def origin(self, module_name: str) -> str:
+        """Take in the module that something is defined in; its file, empty where there is none."""
+        path = str(getattr(sys.modules.get(module_name), "__file__", None) or "")
+        if not path.endswith(".py"):
+            return ""
         self.main = self.main or module_name
         self.module(module_name, Path(path), root=module_name == self.main or _is_first_party_path(Path(path)))
-        if inspect.isfunction(thing) and module_name in self.modules:
-            which = _which(path, _stamp(Path(path)), thing.__code__)
-            if which is None:
-                # Made by `exec`, or the module has been edited.
-                self.bare(thing)
-            elif which:
-                self.parts[f"{name} is"] = which
+        return path
 
-    def bare(self, thing: Any) -> None:
-        """A function typed in (a notebook, a shell): its own source and whatever globals it uses."""
+    def bare(self, func: Any) -> None:
+        """A function typed in (a notebook, a shell): its own source, what it imports and whatever globals it uses."""
         try:
-            source = textwrap.dedent(inspect.getsource(thing))
+            source = textwrap.dedent(inspect.getsource(func))
         except (OSError, TypeError):
-            raise UnknownCodeError(f"the source of {thing.__qualname__} can't be found") from None
-        self.parts[f"source {thing.__qualname__}"] = _digest_source(source.encode(errors="replace"))
+            raise UnknownCodeError(f"the source of {func.__qualname__} can't be found") from None
+        self.parts[f"source {func.__qualname__}"] = _digest_source(source.encode(errors="replace"))
         with contextlib.suppress(SyntaxError):
             self.imports("", _imports(ast.parse(source)))
-        if not inspect.isfunction(thing):
-            for key, item in sorted(vars(thing).items()):
-                if inspect.isfunction(item):
-                    self.callable(f"{thing.__qualname__}.{key}", item)
-            return
-        names = {name for code in _codes(thing.__code__) for name in code.co_names}
-        for name in sorted(names & thing.__globals__.keys()):
-            self.value(f"{thing.__qualname__}.global.{name}", thing.__globals__[name])
+        names = {name for code in _codes(func.__code__) for name in code.co_names}
+        for name in sorted(names & func.__globals__.keys()):
+            self.value(f"{func.__qualname__}.global.{name}", func.__globals__[name])
 
     def value(self, name: str, value: Any) -> None:
         """A bound value: JSON-like, a function, a class, a module, or an instance whose attributes are."""
@@ -193,8 +192,11 @@ class _Walk:
         if plain is not None:
             self.parts[f"value {name}"] = plain
             return
-        if self.again(name, value):
-            return
+        if not self.again(name, value):
+            self.held(name, value)
+
+    def held(self, name: str, value: Any) -> None:
+        """What a container or an instance holds."""
         kind = type(value)
         self.parts[f"value {name}"] = f"{kind.__module__}.{kind.__qualname__}"
         if isinstance(value, (tuple, list)):
@@ -203,14 +205,12 @@ class _Walk:
                 self.value(f"{name}[{index}]", item)
         elif isinstance(value, Mapping):
             self.parts[f"value {name}.length"] = str(len(value))
-            for key, item in value.items():
-                plain = _plain(key)
-                if plain is None:
-                    raise UnknownCodeError(f"{name} has a key of the type {type(key).__qualname__}")
-                self.value(f"{name}[{plain}]", item)
+            for index, (key, item) in enumerate(value.items()):
+                self.value(f"{name}.key[{index}]", key)
+                self.value(f"{name}[{index}]", item)
         elif not hasattr(value, "__dict__") and not any("__slots__" in vars(base) for base in kind.__mro__):
             raise UnknownCodeError(f"{name} is a {kind.__qualname__}, which has no stable identity")
-        if kind.__module__.partition(".")[0] in ("builtins", *sys.stdlib_module_names):
+        if _is_library(kind.__module__):
             if not isinstance(value, (tuple, list, Mapping)):
                 raise UnknownCodeError(f"{name} is a {kind.__qualname__}, which has no stable identity")
             return
@@ -232,8 +232,10 @@ class _Walk:
         if name in self.modules or _is_machinery(name):
             return
         self.modules.add(name)
+        # Python runs the packages above a module before it.
+        self.wanted(name.rpartition(".")[0])
         found = _read(name, path)
-        self.parts[f"module {name}" if name != "__main__" else "module __main__"] = found.digest
+        self.parts[f"module {name}"] = found.digest
         if path.name == "__init__.py":
             for data in _data_files(path.parent):
                 self.parts[f"file {name}/{data.relative_to(path.parent).as_posix()}"] = _digest_file(data)
@@ -258,7 +260,7 @@ class _Walk:
 
     def wanted(self, name: str) -> None:
         """A dotted name that some module imports: each part of it that is a first-party module counts."""
-        parts = name.split(".")
+        parts = name.split(".") if name else []
         for end in range(1, len(parts) + 1):
             prefix = ".".join(parts[:end])
             if prefix in self.modules:
@@ -388,6 +390,14 @@ def _plain(value: Any) -> str | None:
     return None
 
 
+def _is_library(module_name: str) -> bool:
+    """Whether a module is Python's own."""
+    if module_name.partition(".")[0] not in ("builtins", *sys.stdlib_module_names):
+        return False
+    path = getattr(sys.modules.get(module_name), "__file__", None)
+    return module_name != "__main__" and (path is None or not _is_first_party_path(Path(path)))
+
+
 def _names(slots: Any) -> tuple[str, ...]:
     return (slots,) if isinstance(slots, str) else tuple(slots)
 
@@ -480,15 +490,28 @@ def _look(name: str) -> _Found | None:
             return None
         for finder in sys.meta_path:
             # Every finder, because editable installs may bring one of their own.
-            spec = finder.find_spec(name, above.folders if above else None)
+            try:
+                spec = finder.find_spec(name, above.folders if above else None)
+            except KeyError:
+                # How Python says that it is a namespace package in one that isn't imported.
+                return _namespace(name)
             if spec is not None:
                 break
         else:
             return None
-    folders = tuple(str(folder) for folder in spec.submodule_search_locations or ())
     if spec.has_location and spec.origin:
-        return _Found(Path(spec.origin), folders)
-    return _Found(None, folders) if folders else None
+        return _Found(Path(spec.origin), tuple(spec.submodule_search_locations or ()))
+    if spec.origin is not None or spec.submodule_search_locations is None:
+        return None
+    return _namespace(name)
+
+
+def _namespace(name: str) -> _Found:
+    """All folders of a namespace package. Its own list of them can't be asked for unless it is imported."""
+    parent, _, last = name.rpartition(".")
+    above = _find(parent) if parent else None
+    folders = [Path(folder) / last for folder in (above.folders if above else sys.path)]
+    return _Found(None, tuple(str(folder) for folder in folders if folder.is_dir()))
 
 
 @functools.cache

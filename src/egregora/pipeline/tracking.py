@@ -60,7 +60,8 @@ def origin_of(table: Any) -> Origin | None:
     op = table.op() if hasattr(table, "op") else None
     if op is None or not hasattr(op, "source"):
         return None
-    return _origins.get((id(op.source), op.name))
+    # A query in SQL has a source, but no name.
+    return _origins.get((id(op.source), getattr(op, "name", "")))
 
 
 def roots_of(table: Any) -> list[Origin | None]:

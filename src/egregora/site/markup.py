@@ -48,26 +48,8 @@ _EMPTY = re.compile(r"(?:<(?:p|blockquote|ul|ol|li)>|</(?:p|blockquote|ul|ol|li)
 _BETWEEN = "\x1e"
 
 _TAGS = {
-    *(
-        "p",
-        "br",
-        "hr",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "blockquote",
-        "ul",
-        "ol",
-        "li",
-        "pre",
-        "code",
-        "em",
-        "strong",
-        "s",
-    ),
-    *("a", "img", "table", "thead", "tbody", "tr", "th", "td"),
+    *("p", "br", "hr", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "code"),
+    *("em", "strong", "s", "a", "img", "table", "thead", "tbody", "tr", "th", "td"),
 }
 _ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt", "title", "width", "height", "loading"}, "ol": {"start"}}
 

@@ -207,10 +207,12 @@ def _list_zip(archive: Archive, zipped: zipfile.ZipFile) -> None:
     members: list[Member] = []
     unknown = 0
     for info in infos:
-        if info.is_dir() or _is_clutter(info.filename):
+        if info.is_dir():
             continue
         if not _is_safe(info.filename) or stat.S_ISLNK(info.external_attr >> 16):
             archive.refused += 1
+        elif _is_clutter(info.filename):
+            continue
         elif info.flag_bits & _ENCRYPTED:
             archive.encrypted += 1
         elif info.compress_type not in _METHODS:

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egregora.database.ir_schema import RAW_MESSAGES
-from egregora.errors import ExportError
+from egregora.errors import EgregoraError, ExportError
 from egregora.pipeline.stage import Files, Stage, StageContext
 from egregora.sources import choose_source
 from egregora.sources.archive import open_archive
@@ -100,8 +101,20 @@ def _export(
         if archive.encrypted:
             context.log(f"{label}: {archive.encrypted} members are protected by a password", "warning")
         thread = thread or thread_id(source.name, reading.title)
-        yield from _identified(reading, source.name, thread, number, config.site.tenant)
+        yield from _ahead(_identified(reading, source.name, thread, number, config.site.tenant))
         context.log(f"{label}: {', '.join(f'{count} {name}' for name, count in reading.counts.items())}")
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, each made in another thread while the one before is used.
+
+    Cutting, hashing and writing spend their time outside of Python's lock, so that they fill two processors.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
 
 
 def thread_id(source: str, title: str | None) -> str:
@@ -111,7 +124,7 @@ def thread_id(source: str, title: str | None) -> str:
 
 
 _IDS = """
-    SELECT md5(concat($thread, minute, '/', kind, '/', body)) AS id, CAST('0x' || id[:15] AS UBIGINT) AS short FROM keys
+    SELECT md5(concat($thread, minute, '/', kind, '/', body)) AS id, hash(id) AS short FROM keys
 """
 _SILENT = ("system", "deleted", "location", "contact", "call")
 """Kinds whose text depends on the phone's language or contacts: it stays out of the identity."""
@@ -122,7 +135,7 @@ _ANY_MENTION = re.compile(b"@(?:\xe2\x81\xa8|[0-9]{7})")
 def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
     """A reading's batches with ids and the columns that are the same for all rows."""
     ids = _Ids(thread)
-    for batch in reading.batches:
+    for batch in _ahead(reading.batches):
         count = len(batch)
         if not count:
             continue
@@ -226,10 +239,15 @@ def _merged(paths: tuple[Path, ...], config: Config, context: StageContext) -> p
     counts: list[int] = []
     for number, path in enumerate(paths):
         batches = _numbered(_progress(_export(path, number, config, context, threads[number]), context))
-        reader = pa.RecordBatchReader.from_batches(_SCHEMA, batches)
-        connection.register("export", reader)
+        failed: list[EgregoraError] = []
+        connection.register("export", pa.RecordBatchReader.from_batches(_SCHEMA, _watched(batches, failed)))
         verb = "INSERT INTO raw" if number else "CREATE TABLE raw AS"
-        connection.execute(f"{verb} SELECT *, {number} AS export FROM export")
+        try:
+            connection.execute(f"{verb} SELECT *, {number} AS export FROM export")
+        except duckdb.Error:
+            if failed:
+                raise failed[0] from None
+            raise
         connection.unregister("export")
         counts.append(_number(connection, "SELECT count(*) FROM raw") - sum(counts))
     if not sum(counts):
@@ -241,6 +259,15 @@ def _merged(paths: tuple[Path, ...], config: Config, context: StageContext) -> p
     )
     columns = ", ".join(f'"{name}"' for name in RAW_MESSAGES.names)
     return connection.execute(f"SELECT {columns} FROM merged ORDER BY first_export, seq").to_arrow_reader(50_000)
+
+
+def _watched(batches: Iterator[pa.RecordBatch], failed: list[EgregoraError]) -> Iterator[pa.RecordBatch]:
+    """The batches; what goes wrong is kept in `failed`, because DuckDB turns it into an error of its own."""
+    try:
+        yield from batches
+    except EgregoraError as error:
+        failed.append(error)
+        raise
 
 
 def _number(connection: Any, query: str) -> int:

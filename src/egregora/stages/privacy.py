@@ -32,7 +32,7 @@ from egregora.stages.privacy_words import ADJECTIVES, NOUNS
 if TYPE_CHECKING:
     import ibis
 
-__all__ = ["STAGE", "Leak", "Person", "Roster", "find_leaks", "privacy", "read_roster"]
+__all__ = ["STAGE", "Cleaner", "Leak", "Person", "Roster", "author_id", "find_leaks", "privacy", "read_roster"]
 
 BATCH_ROWS = 32_768
 PRIVATE_REPLACEMENTS = {"group": "[group]", "word": "[redacted]", "outsider": SOMEONE}
@@ -59,7 +59,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Roster:
-    """Who and what a chat must not show: people, group titles, outsiders (named, but no participants), further words."""
+    """Who and what a chat must not show: people, titles, outsiders (named, but no participants), further words."""
 
     people: tuple[Person, ...]
     titles: tuple[str, ...] = ()
@@ -148,9 +148,10 @@ _SET_ALIAS = re.compile(r"set[\s_\-\u2010-\u2015]*alias\b[\s:=]*(\S.*?)\s*", re.
 _OPT = re.compile(r"opt[\s_\-\u2010-\u2015]*(in|out)[\s.!]*", re.IGNORECASE)
 
 # "[10/05/24, 10:00] Ana: hi" and "10/05/24, 10:00 - Ana: hi", pasted from another chat.
-_CLOCK = r"\d{1,4}[-./年]\s?\d{1,2}[-./月]\s?\d{1,4}日?,?\s+(?:klo\s)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[ap]\.?[\s\u202f]?m\.?)?"
+_HOURS = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[ap]\.?[\s\u202f]?m\.?)?"
+_CLOCK = rf"\d{{1,4}}[-./年]\s?\d{{1,2}}[-./月]\s?\d{{1,4}}日?,?\s+(?:klo\s)?{_HOURS}"
 _PASTED = re.compile(
-    rf"^[ \t>]*(?:\[{_CLOCK}\]\s?|{_CLOCK}\s?[-–]\s|\[?\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?(?:[\s\u202f]?[ap]\.?m\.?)?[,\s]+\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}\]\s?)"
+    rf"^[ \t>]*(?:\[{_CLOCK}\]\s?|{_CLOCK}\s?[-–]\s|\[?{_HOURS}[,\s]+\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}\]\s?)"
     r"(?P<name>[^:\n]{1,60}?)\s?:(?P<said>[^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -287,7 +288,7 @@ def _aliased(
 ) -> dict[str, Person]:
     """Give everyone an alias: no one's name, and no two the same.
 
-    Who appeared first chooses first, so that a new participant renames nobody unless one bears a word of an alias as name.
+    Who appeared first chooses first, so that a new participant renames nobody, unless they bear a word of an alias.
     """
     borne = {word for name in census.names for word in name_words(name)}
     names = NameIndex([Entity((name,), "", "person") for name in census.names], census.region)
@@ -327,8 +328,11 @@ _CAMERA_NAME = re.compile(
     r"(?i)(?:(?:IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d{1,6}|\d{1,10}-(?:PHOTO|VIDEO|AUDIO|STICKER|GIF)-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d|[0-9a-f]{16,64})\.[a-z0-9]{2,5}"
 )
 _EXTENSIONS = frozenset(
-    "jpg jpeg png gif webp heic heif bmp tif tiff svg mp4 mov avi mkv webm 3gp m4v mp3 m4a ogg opus wav aac amr flac pdf doc docx odt rtf txt md xls xlsx ods csv ppt pptx odp "
-    "zip rar 7z gz tar vcf ics epub html htm json xml apk psd key pages numbers was".split()
+    """
+    jpg jpeg png gif webp heic heif bmp tif tiff svg mp4 mov avi mkv webm 3gp m4v mp3 m4a ogg opus wav aac amr
+    flac pdf doc docx odt rtf txt md xls xlsx ods csv ppt pptx odp zip rar 7z gz tar vcf ics epub html htm json
+    xml apk psd key pages numbers was
+    """.split()  # noqa: SIM905
 )
 _DOCUMENT = re.compile(r"(?P<name>[^\n]{1,200}?)\.(?P<ext>[A-Za-z0-9]{2,5})(?P<rest> • [^\n]*)?")
 _CLEAN_ATTRS = re.compile(r'\{(?:"member":\[\d+,\d+\])?\}')
@@ -345,7 +349,7 @@ def _neutral_name(name: str, media_type: str | None) -> str:
     return f"{media_type or 'file'}{'.' + extension if extension in _EXTENSIONS else ''}"
 
 
-class _Cleaner:
+class Cleaner:
     """Cleans rows by what the first pass learned, and counts what it replaced."""
 
     def __init__(self, roster: Roster, region: str) -> None:
@@ -463,9 +467,8 @@ class _Cleaner:
 
 
 _SQL = """
-SELECT substr(sha256($key || 'event:' || event_id), 1, 32) AS event_id, tenant_id, source,
-       substr(sha256($key || 'thread:' || thread_id), 1, 32) AS thread_id, seq, ts, author_raw, kind, text, attachment, media_type,
-       edited, attrs
+SELECT substr(sha256($key || event_id), 1, 32) AS event_id, tenant_id, source, thread_id, seq, ts, author_raw, kind,
+       text, attachment, media_type, edited, attrs
 FROM raw
 """
 
@@ -506,7 +509,7 @@ def _batches(
     schema: pa.Schema,
     context: StageContext,
 ) -> Iterator[pa.RecordBatch]:
-    cleaner = _Cleaner(roster, region)
+    cleaner = Cleaner(roster, region)
     # Ids get a key of their own, so that no id tells anything of the authors' key.
     id_key = hmac.new(key, b"ids", hashlib.sha256).hexdigest()
     con = duckdb.connect()
@@ -515,7 +518,7 @@ def _batches(
         con.register("raw", raw)
         for batch in con.execute(_SQL, {"key": id_key}).to_arrow_reader(BATCH_ROWS):
             done += batch.num_rows
-            rows = _clean_batch(batch, cleaner, of_raw, schema)
+            rows = _clean_batch(batch, cleaner, of_raw, schema, id_key)
             left_out += batch.num_rows - rows.num_rows
             yield rows
             context.progress(done, total)
@@ -532,7 +535,7 @@ def _batches(
 
 
 def _clean_batch(
-    batch: pa.RecordBatch, cleaner: _Cleaner, of_raw: dict[str, Person], schema: pa.Schema
+    batch: pa.RecordBatch, cleaner: Cleaner, of_raw: dict[str, Person], schema: pa.Schema, id_key: str
 ) -> pa.RecordBatch:
     """One batch of raw rows with re-keyed ids as `MESSAGES` rows."""
     authors = batch.column("author_raw").dictionary_encode()
@@ -551,6 +554,8 @@ def _clean_batch(
         people = [of_raw.get(name) for name in authors.dictionary.to_pylist()]
     ids = pa.array([person.author_id if person else None for person in people], pa.string()).take(authors.indices)
     aliases = pa.array([person.alias if person else None for person in people], pa.string()).take(authors.indices)
+    threads = batch.column("thread_id").dictionary_encode()
+    keyed = [hashlib.sha256(f"{id_key}{thread}".encode()).hexdigest()[:32] for thread in threads.dictionary.to_pylist()]
     kinds = batch.column("kind").to_pylist()
     media = batch.column("media_type").to_pylist()
     texts = batch.column("text").to_pylist()
@@ -564,6 +569,7 @@ def _clean_batch(
         if value != "{}":
             attrs[row] = cleaner.attrs(value, kinds[row])
     columns = {
+        "thread_id": pa.array(keyed, pa.string()).take(threads.indices),
         "author_id": ids,
         "alias": aliases,
         "text": pa.array(cleaner.texts(texts, kinds), pa.string()),
@@ -588,7 +594,7 @@ def _without_file_name(text: str, name: str, media_type: str | None) -> str:
         shown = _DOCUMENT.fullmatch(first.strip())
         if shown:
             return f"{neutral}{shown['rest'] or ''}{newline}{rest}"
-    if len(stem) >= 4:
+    if len(stem) >= 6 and (media_type == "document" or neutral == "contact.vcf"):
         text = text.replace(stem, neutral)
     return text
 

@@ -29,7 +29,7 @@ from stopwordsiso import stopwords
 from egregora.patterns import MARKERS, Found, find_patterns, phone_digits
 from egregora.stages.privacy_words import LABELS, NICKNAMES, PARTICLES, PRONOUNS, WORDS
 
-__all__ = ["SOMEONE", "Entity", "Hit", "NameIndex", "clean", "fold", "name_words"]
+__all__ = ["SOMEONE", "Entity", "NameIndex", "clean", "fold", "is_pronoun", "name_words"]
 
 SOMEONE = "someone"
 
@@ -42,7 +42,7 @@ _UNSEEN = re.compile(
 )
 _ODD = re.compile(f"{_UNSEEN.pattern}|[\r\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]")
 _JOINER = re.compile(
-    "(?<=[A-Za-z0-9\u00c0-\u024f])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[A-Za-z0-9\u00c0-\u024f]|$|\\W)"
+    "(?<=[A-Za-z0-9\u00c0-\u024f])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[A-Za-z0-9\u00c0-\u024f]|$|[^\\w\u20e3])"
 )
 
 
@@ -104,17 +104,36 @@ def name_words(name: str) -> list[str]:
     return [fold(word) for word in _NAME_WORD.findall(clean(name))]
 
 
-def _common() -> frozenset[str]:
-    """Ordinary words, folded: our own list and the stop words of six languages, without those that are only names."""
-    only_names = frozenset("ali ben dan mia sue bill ela ana".split()) - {"ela", "bill"}
-    found = set(WORDS)
-    for language in ("en", "pt", "es", "fr", "de", "it"):
-        found |= {fold(word) for word in stopwords(language)}
-    return frozenset(found - only_names)
-
-
-_COMMON = _common()
-_SHORT_WORDS = frozenset("be je le la so si di re te se vi mi ma mo ti al em es sa pa ka".split())
+# In the lists of stop words, but more often names in a chat.
+_NAMES_AFTER_ALL = frozenset(("ali", "ben", "dan", "mia", "sue", "ana", "sara", "otto"))
+_STOP_WORDS = frozenset(fold(word) for language in ("en", "pt", "es", "fr", "de", "it") for word in stopwords(language))
+_COMMON = (WORDS | _STOP_WORDS) - _NAMES_AFTER_ALL
+"""Ordinary words, folded: our own list and the stop words of six languages."""
+_SHORT_WORDS = frozenset(
+    [
+        "be",
+        "je",
+        "le",
+        "la",
+        "so",
+        "si",
+        "di",
+        "re",
+        "te",
+        "se",
+        "vi",
+        "mi",
+        "ma",
+        "mo",
+        "ti",
+        "al",
+        "em",
+        "es",
+        "sa",
+        "pa",
+        "ka",
+    ]
+)
 
 _MARKERS = frozenset(map(fold, MARKERS))
 
@@ -177,11 +196,11 @@ def _written_forms(name: str) -> list[tuple[str, int, int]]:
     for start in range(len(words)):
         for end in range(start + 2, min(start + 6, len(words)) + 1):
             if any(word in bearing and len(word) > 2 for word in words[start:end]):
-                forms.append((" ".join(words[start:end]), STRONG, 1))
+                forms += [(" ".join(words[start:end]), STRONG, 1)]
     glued = [word.replace("'", "") for word in words]
     for joined in ("".join(glued), glued[0] + glued[-1], glued[0] + glued[1]):
         if len(joined) >= 5 and len(joined) > len(glued[0]):
-            forms.append((joined, STRONG if joined not in _COMMON else WORD, 1))
+            forms += [(joined, STRONG if joined not in _COMMON else WORD, 1)]
     if len(bearing) > 1 and len(bearing[0]) > 1:
         forms.append((f"{bearing[0]} {bearing[-1]}", STRONG, 1))
         forms.append((f"{bearing[0]} {bearing[-1][0]}", STRONG if bearing[0] not in _COMMON else WORD, 1))
@@ -211,6 +230,8 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
             if len(nick) == 2:
                 strength = WORD if nick in usual and nick not in _SHORT_WORDS else GUESS
             elif nick in _COMMON:
+                if nick in _STOP_WORDS and nick not in usual:
+                    continue
                 strength = WORD if nick in usual else GUESS
             else:
                 strength = STRONG
@@ -261,24 +282,22 @@ class _Needle:
     prefixed: bool = False
 
 
-class Hit(tuple[int, int, str, str]):
-    """Where something was found: start, end, kind (`name` or a kind of pattern), replacement."""
-
-    __slots__ = ()
-
-
+_DIGITS = re.compile(r"(?<!\d)\d(?:[ .()\-\u00a0\u2010-\u2015]{0,2}\d){7,15}(?!\d)")
 _TAG = re.compile(r"[@#][^\s@#,;:!?()\[\]{}\"“”<>|]*")
-_GAP = re.compile(r"[ \u00a0._\-]{1,3}(?:(?:d[aeo]s?|del|de la|van|von|der|y|e) )?")
+_GAP = re.compile(r"[ \u00a0._\-]{0,3}(?:(?:d[aeo]s?|del|de la|van|von|der|y|e) )?")
 _SPOKEN_TO = re.compile(
-    r"(?i)(?:^|[^\w])(?:hi|hey|hello|thanks|thank you|thx|dear|ask|tell|told|love you|with|for|oi|oie|ola|olá|obrigad[oa]|brigad[oa]|valeu|vlw|querid[oa]|hola"
-    r"|gracias|bom dia|boa noite|boa tarde|good morning|good night|parab[eé]ns|happy birthday|feliz anivers[aá]rio|congrats|congratulations|welcome|bem[- ]vind[oa]|tchau|bye|[eé] o|pro|cadê)[ ,]{1,2}$"
+    r"(?i)(?:^|[^\w])(?:hi|hey|hello|thanks|thank you|thx|dear|love you|dona|tia|tio|dra?|mrs?|miss|aunt|uncle"
+    r"|oi|oie|ola|olá|obrigad[oa]|brigad[oa]|valeu|vlw|querid[oa]|hola"
+    r"|gracias|bom dia|boa noite|boa tarde|good morning|good night|parab[eé]ns|happy birthday"
+    r"|feliz anivers[aá]rio|congrats|congratulations|welcome|bem[- ]vind[oa]|tchau|bye|cadê)[ ,]{1,2}$"
 )
-_NOT_SPOKEN_TO = re.compile(r"(?i)(?:^|[^\w])(?:with|for|ask|tell|told|[eé] o|pro)[ ,]{1,2}$")
+_TITLE_BEFORE = re.compile(r"(?i)\b(?:sra?|dra?|mrs?|ms|profa?)\.? $")
 _SPEAKS = re.compile(r"(?i) (?:said|says|told me|told us|asked|thinks|disse|falou|mandou|perguntou|chegou|dijo)\b")
 _POSSESSIVE = re.compile(r"['’]s\b(?! (?:all|not|be|see|a\b))")
 _VERB_AFTER = {
     "will": re.compile(
-        r"(?i) +(?:you|we|they|it|he|she|i|the|there|this|that|these|those|do|be|try|go|send|check|call|bring|anyone|anybody|someone|everyone|your|my|his|her|our|their)\b"
+        r"(?i) +(?:you|we|they|it|he|she|i|the|there|this|that|these|those|do|be|try|go|send|check"
+        r"|call|bring|anyone|anybody|someone|everyone|your|my|his|her|our|their)\b"
     ),
     "may": re.compile(r"(?i) +(?:i|you|we|they|it|he|she|the|be|there|this|that|your|his|her|not)\b|(?:'s)? *\d"),
     "mark": re.compile(r"(?i) +(?:my words|your calendars?|the date)\b"),
@@ -308,7 +327,8 @@ _MONTHS = frozenset(
     )
 )
 _MONTH_BEFORE = re.compile(
-    r"(?i)(?:\d(?:st|nd|rd|th)?(?: of| de)? |\b(?:in|during|early|late|mid|last|next|this|every|end of|beginning of|start of|em|no|on) )$"
+    r"(?i)(?:\d(?:st|nd|rd|th)?(?: of| de)? |\b(?:in|during|early|late|mid|last|next|this|every"
+    r"|end of|beginning of|start of|em|no|on) )$"
 )
 _MONTH_AFTER = re.compile(r"^,? \d")
 
@@ -409,41 +429,41 @@ class NameIndex:
         last, at = folded[end - 1], end
         while at < size and folded[at] == last:
             at += 1
-        if at > end and (at >= size or not text[at].isalpha()):
-            return at if needle.strength == STRONG or at - end > 1 else -1
-        if (
-            folded[end] == "s"
-            and needle.strength == STRONG
-            and end - start >= 4
-            and (end + 1 >= size or not text[end + 1].isalpha())
-        ):
-            return end + 1
-        return -1
+        stop = at if at > end else end + 1 if folded[end] == "s" and end - start >= 4 else end
+        if stop == end or (stop < size and text[stop].isalpha()) or folded[start:stop] in _COMMON:
+            return -1
+        return stop if needle.strength == STRONG or (at > end and (at - end > 1 or text[start].isupper())) else -1
 
     def _counts(self, text: str, folded: str, start: int, end: int, needle: _Needle) -> bool:
         """Whether a match of a name that may be an ordinary word is the name here."""
         if needle.strength == STRONG:
             return True
         first = text[start]
-        before, after = text[max(0, start - 24) : start], text[end : end + 24]
+        # U+001E divides the texts of a batch.
+        before = text[max(0, start - 24) : start].rpartition("\x1e")[2]
+        after = text[end : end + 24].partition("\x1e")[0]
         if before[-1:] in ("@", "#"):
             return True
         word = folded[start:end]
-        verb = _VERB_AFTER.get(word)
-        if verb and verb.match(after) and not before.rstrip().endswith(","):
-            return False
         if word in _MONTHS and (_MONTH_BEFORE.search(before) or _MONTH_AFTER.match(after)):
             return False
         if not (first.isupper() or first.lower() == first.upper()):
+            if _TITLE_BEFORE.search(before):
+                return True
             if needle.strength == GUESS:
                 return False
-            if _POSSESSIVE.match(after) or _SPEAKS.match(after) or len(text.strip(" .,!?")) == end - start:
+            if _POSSESSIVE.match(after) or _SPEAKS.match(after) or not f"{before}{after}".strip(" .,!?"):
                 return True
-            return bool(_SPOKEN_TO.search(before)) and not _NOT_SPOKEN_TO.search(before) and not after[1:2].isalpha()
-        if needle.strength == WORD:
-            return True
+            if (not before and after[:2] == ", ") or (before[-2:] == ", " and after in ("?", "!")):
+                return True
+            return bool(_SPOKEN_TO.search(before)) and not after[1:2].isalpha()
         lead = before.rstrip(" \u00a0\"'“‘(*_~@#")
-        within = bool(lead) and lead[-1] not in ".!?…\n:;–—•>-" and "\n" not in before[len(lead) :]
+        starts = not lead or lead[-1] in ".!?…\n:;–—•>-" or "\n" in before[len(lead) :]
+        within = not starts or bool(_TITLE_BEFORE.search(before))
+        if needle.strength == WORD:
+            # Only at the beginning of a sentence may a capital be the verb's.
+            verb = _VERB_AFTER.get(word)
+            return within or not (verb and verb.match(after))
         return within and not text.isupper()
 
     def _name_spans(self, text: str, taken: Sequence[Found]) -> list[tuple[int, int, set[int], set[int]]]:
@@ -530,6 +550,8 @@ class NameIndex:
                 known = self.phones.get(digits or "")
                 if known is not None:
                     found[place] = Found(item.start, item.end, "name", self.entities[known].replacement)
+        if self.phones:
+            found += self._known_numbers(text, found)
         spans = self._name_spans(text, found)
         for start, end, owners, _bearers in spans:
             replacements = {self.entities[number].replacement for number in owners}
@@ -539,7 +561,21 @@ class NameIndex:
                 replacement = re.sub(r"\W", "", replacement)
             kept = all(self.entities[number].kind == "alias" for number in owners)
             found.append(Found(start, end, "kept" if kept else "name", replacement))
-        return sorted(found) if spans else found
+        return sorted(found)
+
+    def _known_numbers(self, text: str, taken: Sequence[Found]) -> list[Found]:
+        """Participants' numbers written without country code, whatever the region."""
+        found = []
+        for match in _DIGITS.finditer(text):
+            start, end = match.span()
+            if any(start < other.end and end > other.start for other in taken):
+                continue
+            digits = re.sub(r"\D", "", match.group()).lstrip("0")
+            owners = {owner for phone, owner in self.phones.items() if len(digits) >= 8 and phone.endswith(digits)}
+            if owners:
+                replacements = {self.entities[owner].replacement for owner in owners}
+                found.append(Found(start, end, "name", replacements.pop() if len(replacements) == 1 else SOMEONE))
+        return found
 
     def redact(self, text: str, count: Callable[[str], None] | None = None) -> str:
         """`text` without names and personal data; `count` is told the kind of everything that was replaced."""
@@ -561,7 +597,8 @@ class NameIndex:
     def suspects(self, texts: list[str]) -> set[int]:
         """Which of the texts may hold a name or the beginning of a credential; the others surely hold none.
 
-        Hashtags, handles and links are not looked into: whoever calls this treats texts with `SUSPECT_SIGNS` as suspect.
+        Hashtags, handles and links are not looked into: whoever calls this treats texts with
+        `SUSPECT_SIGNS` as suspect.
 
         Args:
             texts: Without the character U+001E.
@@ -574,18 +611,16 @@ class NameIndex:
         for index, start, end in matches:
             needle = needles[index]
             if needle is not None and not needle.unspaced and not needle.prefixed:
-                # The cheap half of `_boundaries`; most matches lie within a longer word.
-                if (
-                    folded[end].isalpha()
-                    and folded[end] != folded[end - 1]
-                    and folded[end] != "s"
-                    and original[end].islower()
-                ):
+                # Most matches lie within a longer word.
+                small = original[start].islower()
+                if start and original[start - 1].isalpha() and (small or original[start - 1].isupper()):
                     continue
-                if original[start].islower():
-                    if needle.strength == GUESS or (start and original[start - 1].isalpha()):
+                if folded[end].isalpha():
+                    if folded[end] != folded[end - 1] and folded[end] != "s" and original[end].islower():
                         continue
-                elif start and original[start - 1].isupper() and original[start].isupper():
+                    if self._boundaries(original, folded, start, end, needle) < 0:
+                        continue
+                if small and needle.strength < STRONG and not self._counts(original, folded, start, end, needle):
                     continue
             starts.append(start)
         return _rows_of(folded, starts)

@@ -4,6 +4,8 @@ A notice is let through only if its form is known, with the names in it replaced
 whoever it names may be known from nowhere else.
 """
 
+# ruff: noqa: E501 - one rule of each kind of notice a line
+
 from __future__ import annotations
 
 import re

@@ -42,9 +42,10 @@ _SLUG_WORDS = 8
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A draft with what it was made from."""
+    """A draft with what is kept of its window; its messages are let go."""
 
-    window: Window
+    label: str
+    first_day: date
     draft: Draft
     first_ts: datetime
     last_ts: datetime
@@ -75,7 +76,7 @@ def write(table: ir.Table, config: Any, *, run_id: str, context: StageContext, w
             draft = write_post(window, known, config, child)
             child.rows_out = 0 if draft is None else 1
         if draft is not None:
-            written.append(_Written(window, draft, first_ts, last_ts))
+            written.append(_Written(window.label, window.first_day, draft, first_ts, last_ts))
         context.progress(done, total, unit="windows")
     context.log(f"{len(written)} posts from {total} windows with messages")
     return _posts(written, language(config.site.language))
@@ -218,7 +219,7 @@ def _posts(written: list[_Written], words: Language) -> pa.Table:
         rows.append(
             {
                 "post_id": ids[i],
-                "window": item.window.label,
+                "window": item.label,
                 "title": title,
                 "standfirst": draft.standfirst,
                 "body": "\n\n".join(block.markdown for block in blocks),
@@ -242,7 +243,7 @@ def _titles(written: list[_Written], words: Language) -> list[str]:
     titles = []
     for item in written:
         best = item.draft.titles[0]
-        dated = words.say("title.dated", title=best, day=words.day_and_year(item.window.first_day))
+        dated = words.say("title.dated", title=best, day=words.day_and_year(item.first_day))
         options = [*item.draft.titles, dated, *(f"{dated} {n}" for n in range(2, len(written) + 3))]
         title = next(option for option in options if option.casefold() not in taken)
         taken.add(title.casefold())
@@ -257,9 +258,7 @@ def _post_ids(written: list[_Written], titles: list[str]) -> list[str]:
     for item, title in zip(written, titles, strict=True):
         ascii_title = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower().replace("'", "")
         words = re.findall(r"[a-z0-9]+", ascii_title)[:_SLUG_WORDS]
-        slug = "-".join(
-            [item.window.first_day.isoformat(), *words] if words else [item.window.first_day.isoformat(), "post"]
-        )
+        slug = "-".join([item.first_day.isoformat(), *words] if words else [item.first_day.isoformat(), "post"])
         numbered = (slug if n == 1 else f"{slug}-{n}" for n in range(1, len(written) + 2))
         post_id = next(option for option in numbered if option not in taken)
         taken.add(post_id)

@@ -38,11 +38,12 @@ def _any(options: tuple[str, ...]) -> str:
 
 _MEDIA_KINDS = {word: kind for kind, known in words.MEDIA_WORDS.items() for word in known}
 _TYPED = re.compile(
-    rf"(?:(?P<name>[^\n]*?\S){_S}+(?:•[^\n]*?)?)?(?P<word>{_any((*_MEDIA_KINDS, *words.CONTACT_CARD))}){_S}?(?:{_any(words.OMITTED_AFTER)})",
+    rf"(?:(?P<name>[^\n]*?\S){_S}+(?:•[^\n]*?)?)?"
+    rf"(?P<word>{_any((*_MEDIA_KINDS, *words.CONTACT_CARD))}){_S}?(?:{_any(words.OMITTED_AFTER)})",
     re.IGNORECASE,
 )
 _FILE = r"[^\n<>:|*?\"/\\]{1,200}\.[A-Za-z0-9]{1,8}"
-_POSTFIX = re.compile(rf"(?P<name>{_FILE}) \((?P<word>[^()\n]{{3,40}})\)(?:\n(?P<caption>[\s\S]*))?")
+_POSTFIX = re.compile(rf"(?P<name>{_FILE}) \((?P<word>[^()\n]{{2,40}})\)(?:\n(?P<caption>[\s\S]*))?")
 _ANGLE = re.compile(
     rf"(?P<before>[\s\S]*?){_S}?[{_EDGE_MARKS}]*<(?:(?P<word>[^\W\d_][^<>:：\n]{{1,30}})[:：]{_S}?(?P<name>{_FILE})|(?P<name2>{_FILE}){_S}(?P<word2>[^<>\n.]{{3,30}}))>(?P<after>[\s\S]*)"
 )
@@ -93,9 +94,9 @@ _EVENT = re.compile(rf"(?:{_any(words.EVENT)}){_S}?[:：]\s*(?P<rest>[\s\S]+)", 
 _CALL = re.compile(rf"(?:{_any(words.CALL)})(?:[{_EDGE_MARKS}{SPACES},.\n(·•-].{{0,60}})?", re.IGNORECASE | re.DOTALL)
 
 _WHOLE = {
-    **dict.fromkeys(words.DELETED, Body("deleted")),
+    **dict.fromkeys((word.casefold() for word in words.DELETED), Body("deleted")),
     **dict.fromkeys(words.VIEW_ONCE, Body("media", attrs='{"view_once":true}')),
-    **dict.fromkeys(words.LIVE_LOCATION, Body("location")),
+    **dict.fromkeys((word.casefold() for word in words.LIVE_LOCATION), Body("location")),
     "null": Body("media", attrs='{"view_once":true}'),
     "": Body("media", attrs='{"view_once":true}'),
 }
@@ -121,6 +122,8 @@ WHOLE_BODIES = tuple(
             spelling
             for text in (
                 *_WHOLE,
+                *words.DELETED,
+                *words.LIVE_LOCATION,
                 *words.CALL,
             )
             for spelling in _spellings(text)
@@ -131,9 +134,12 @@ WHOLE_BODIES = tuple(
 """Bodies without any mark that are more than plain text as a whole."""
 
 
+_NO_MARKS = dict.fromkeys(map(ord, _EDGE_MARKS))
+
+
 def _plain(text: str) -> str:
     """A body as it is compared with known words."""
-    text = re.sub(f"{_S}+", " ", text.translate({ord(mark): None for mark in _EDGE_MARKS}))
+    text = re.sub(f"{_S}+", " ", text.translate(_NO_MARKS))
     return text.strip().rstrip(".。").casefold()
 
 

@@ -33,12 +33,14 @@ SPACES = " \u00a0\u2007\u2009\u200a\u202f"
 
 _AM = (
     "am", "a.m.", "a.m", "a. m.", "上午", "午前", "오전", "ص", "凌晨", "清晨", "早上", "πμ", "π.μ.",
-    "fm", "f.m.", "de.", "ق.ظ.", "ق.ظ", "पूर्वाह्न", "öö", "sa", "pg", "vm.", "vm", "ಪೂರ್ವಾಹ್ನ", "ਪੂ.ਦੁ.", "म.पू.", "முற்பகல்", "p.d.", "পূর্বাহ্ণ",
+    "fm", "f.m.", "de.",
+    "ق.ظ.", "ق.ظ", "पूर्वाह्न", "öö", "sa", "pg", "vm.", "vm", "ಪೂರ್ವಾಹ್ನ", "ਪੂ.ਦੁ.", "म.पू.", "முற்பகல்", "p.d.", "পূর্বাহ্ণ",
     "dop.", "dopoledne", "ip.", "priekšp.", "priešpiet", "пр.об.", "пр. об.", "дп",
 )  # fmt: skip
 _PM = (
     "pm", "p.m.", "p.m", "p. m.", "下午", "午後", "오후", "م", "中午", "晚上", "傍晚", "μμ", "μ.μ.",
-    "em", "e.m.", "du.", "ب.ظ.", "ب.ظ", "अपराह्न", "ös", "ch", "ptg", "nm.", "nm", "ಅಪರಾಹ್ನ", "ਬਾ.ਦੁ.", "म.उ.", "பிற்பகல்", "m.d.", "অপরাহ্ণ",
+    "em", "e.m.", "du.",
+    "ب.ظ.", "ب.ظ", "अपराह्न", "ös", "ch", "ptg", "nm.", "nm", "ಅಪರಾಹ್ನ", "ਬਾ.ਦੁ.", "म.उ.", "பிற்பகல்", "m.d.", "অপরাহ্ণ",
     "odp.", "odpoledne", "pēcp.", "popiet", "сл.об.", "сл. об.", "пп",
 )  # fmt: skip
 _DAY_WORDS = dict.fromkeys(_AM, 0) | dict.fromkeys(_PM, 12)
@@ -102,7 +104,9 @@ class HeaderStyle:
         when = fields[0] + self.separators[0] + fields[1] + self.separators[1] + fields[2]
         clock = f"hh{self.colon}mm{self.colon + 'ss' if self.seconds else ''}"
         clock = {"": clock, "before": f"AM {clock}", "after": f"{clock} AM"}[self.day_word]
-        return f"{'[' if self.bracket else ''}{when}{self.gap}{clock}{self.end}".strip()
+        # Words between date and clock stay out: whoever sees this may not see what stands in the file.
+        gap = re.sub(r"[^\W\d_]+", "…", self.gap)
+        return f"{'[' if self.bracket else ''}{when}{gap}{clock}{self.end}".strip()
 
     def pattern(self, order: str = "", *, impossible: bool = False) -> str:
         """A regex for the whole header with the groups date and clock, in the syntax that `re` and RE2 share.

@@ -21,7 +21,6 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egregora.database.ir_schema import KINDS
 from egregora.sources.whatsapp import words
 from egregora.sources.whatsapp.bodies import CANDIDATES, WHOLE_BODIES, Body, BodyReader
 from egregora.sources.whatsapp.headers import MARKS, SPACES, Decision, clock_seconds, date_fields
@@ -53,8 +52,6 @@ def author_name(raw: str) -> str:
 
 _TRIM = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
 _WHOLE = pa.array(WHOLE_BODIES, pa.string())
-_KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
-_MEDIA_NUMBERS = {kind: number for number, kind in enumerate(("image", "video", "audio", "sticker", "gif", "document"))}
 
 
 def _colon(sample: str, header: str) -> str:
@@ -70,15 +67,8 @@ def _is_notice(author: str) -> bool:
         return True
     if author.count('"') % 2:
         return True
-    words_in = author.casefold()
-    return len(author) > 15 and any(f" {stem}" in words_in for stem in _VERBS)
-
-
-_VERBS = (
-    "changed the", "changed this", "changed their", "created group", "created the group", "added ", "removed ", "pinned a", "updated the",
-    "hat den", "hat die", "hat das", "cambió el", "cambió la", "mudou o", "mudou a", "alterou o", "alterou a", "a changé", "a modifié",
-    "ha cambiato", "heeft de", "heeft het", "изменил", "сменил", "criou o", "creó el", "adicionou ", "añadió a",
-)  # fmt: skip
+    told = author.casefold()
+    return len(author) > 15 and any(f" {stem}" in told for stem in words.VERBS)
 
 
 class _Clock:
@@ -321,94 +311,50 @@ class _Cutter:
         if pc.any(odd).as_py():
             found = [self._odd(text) for text in rest.filter(odd).to_pylist()]
             numbers = {name: i for i, name in enumerate(names)}
-            chosen = [None if name is None else numbers.setdefault(name, len(numbers)) for name, _ in found]
-            names = list(numbers)
-            indices = pc.replace_with_mask(indices, odd, pa.array(chosen, indices.type))
-            bodies = pc.replace_with_mask(bodies, odd, pa.array([body for _, body in found], pa.string()))
-        clean = [self._author(name) for name in names]
-        return pa.DictionaryArray.from_arrays(indices, pa.array(clean, pa.string())), bodies
+            chosen = [n if new is None else new[0] for n, new in zip(old, notices, strict=True)]
+            numbers = pc.replace_with_mask(numbers, nameless, pa.array(chosen, pa.int32()))
+            told = pc.if_else(kept, bodies.filter(nameless), pa.array([n and n[1] for n in notices], pa.string()))
+            bodies = pc.replace_with_mask(bodies, nameless, told)
 
-    def _author(self, raw: str) -> str:
-        if raw not in self._authors:
-            self._authors[raw] = author_name(raw)
-        return self._authors[raw]
+        def column(values: list[str | None]) -> pa.DictionaryArray:
+            encoded = pa.array(values, pa.string()).dictionary_encode()
+            return pa.DictionaryArray.from_arrays(encoded.indices.take(numbers), encoded.dictionary)
 
-    def _odd(self, text: str) -> tuple[str | None, str]:
-        """Author and body where no `: ` divides them, or what stands before it is no name.
-
-        It is a notice, unless an author wrote nothing (`Name:`) or a known one is followed by no space (`Name:text`).
-        """
-        head, colon, body = text.partition(":")
-        if colon and "\n" not in head and (head in self._known or (body[:1] in ("", "\n") and not _is_notice(head))):
-            return head, body.removeprefix(" ")
-        if self._colon in text and ":" not in text.partition(self._colon)[0] and not _is_notice(head):
-            return head, text.partition(self._colon)[2]
-        name, colon, body = text.partition(self._colon)
-        if colon and ":" in name and not _is_notice(name) and self._bracket:
-            return name, body
-        return None, text
-
-    def _classified(self, ts: pa.Array, authors: pa.DictionaryArray, bodies: pa.Array) -> pa.RecordBatch:
-        count = len(ts)
-        notice = pc.is_null(authors.indices)
-        marked = pc.or_(pc.match_substring_regex(bodies, CANDIDATES), pc.is_in(bodies, _WHOLE))
-        mask = pc.or_(notice, marked)
-        positions = pc.indices_nonzero(mask)
-        kinds = pa.repeat(pa.scalar(0, pa.int8()), count)
-        attachments = pa.nulls(count, pa.string())
-        media = pa.nulls(count, pa.int8())
-        edited = pa.repeat(pa.scalar(False), count)
-        attrs = pa.repeat(pa.scalar(0, pa.int32()), count)
-        attr_numbers = {"{}": 0}
-        if len(positions):
-            raw_bodies = bodies.take(positions).to_pylist()
-            names = authors.take(positions).to_pylist()
-            read = [self._one(name, raw) for name, raw in zip(names, raw_bodies, strict=True)]
-            column = [body for body, _ in read]
-            kinds = pc.replace_with_mask(
-                kinds, mask, pa.array([_KIND_NUMBERS[body.kind] for body in column], pa.int8())
-            )
-            bodies = pc.replace_with_mask(bodies, mask, pa.array([body.text for body in column], pa.string()))
-            attachments = pc.replace_with_mask(attachments, mask, pa.array([b.attachment for b in column], pa.string()))
-            media_numbers = [None if b.media_type is None else _MEDIA_NUMBERS[b.media_type] for b in column]
-            media = pc.replace_with_mask(media, mask, pa.array(media_numbers, pa.int8()))
-            edited = pc.replace_with_mask(edited, mask, pa.array([body.edited for body in column], pa.bool_()))
-            numbers = [attr_numbers.setdefault(body.attrs, len(attr_numbers)) for body in column]
-            attrs = pc.replace_with_mask(attrs, mask, pa.array(numbers, pa.int32()))
-            if any(nameless for _, nameless in read):
-                named = pa.array([not nameless for _, nameless in read], pa.bool_())
-                kept = pc.if_else(named, authors.indices.take(positions), pa.scalar(None, authors.indices.type))
-                indices = pc.replace_with_mask(authors.indices, mask, kept)
-                authors = pa.DictionaryArray.from_arrays(indices, authors.dictionary)
         return pa.record_batch(
             {
                 "ts": ts,
                 "author_raw": authors,
-                "kind": pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS)),
+                "kind": column([body.kind for body in read]),
                 "text": bodies,
-                "attachment": attachments,
-                "media_type": pa.DictionaryArray.from_arrays(media, pa.array(list(_MEDIA_NUMBERS))),
-                "edited": edited,
-                "attrs": pa.DictionaryArray.from_arrays(attrs, pa.array(list(attr_numbers))),
+                "attachment": pa.array([body.attachment for body in read], pa.string()).take(numbers),
+                "media_type": column([body.media_type for body in read]),
+                "edited": pa.array([body.edited for body in read], pa.bool_()).take(numbers),
+                "attrs": column([body.attrs for body in read]),
             }
         )
 
-    def _one(self, author: str | None, raw: str) -> tuple[Body, bool]:
-        """What one body is, and whether it is a notice that nobody wrote."""
-        body = self._bodies.read(raw)
+    def _notice(self, author: str | None, raw: str, number: int, read: list[Body]) -> tuple[int, str] | None:
+        """Number in `read` and text of a notice; None if it is somebody's message after all."""
+        told = raw.strip(_TRIM)
         if author is None:
-            if body.kind == "call":
-                return body, True
-            return Body("system", raw.strip(_TRIM)), True
-        if body.kind == "text" and raw.startswith("\u200e") and not body.edited:
-            told = body.text.casefold()
-            if (
-                author == self._title
-                or told.startswith(author.casefold())
-                or any(s in told for s in words.NOTICE_STEMS)
-            ):
-                return Body("system", body.text), True
-        return body, False
+            if read[number].kind == "call":
+                return number, read[number].text
+        elif not (
+            author == self._title
+            or told.casefold().startswith(author.casefold())
+            or any(stem in told.casefold() for stem in words.NOTICE_STEMS)
+        ):
+            return None
+        if read[-1] is not _NOTICE:
+            read.append(_NOTICE)
+        return len(read) - 1, told
+
+
+_PLAIN, _NOTICE = Body(), Body("system")
+
+
+def _maybe_notice(body: Body) -> bool:
+    return body.kind == "text" and not body.edited
 
 
 def _text(lines: pa.Array) -> pa.Array:

@@ -1,7 +1,7 @@
 """The words that WhatsApp puts into exports, by language: markers of media, edits, deletions, polls, calls, notices.
 
 Where a rule can do without words (a file name in brackets that the archive holds) `bodies.py` uses the rule; these
-lists are for what can't be told otherwise. All are compared casefolded, without marks and with plain spaces.
+lists are for what can't be told otherwise. All are compared without case and marks and with plain spaces.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = [
     "CALL", "CONTACT_CARD", "CREATED_GROUP", "DELETED", "EDITED", "EDITED_STEMS", "EVENT", "LIVE_LOCATION",
     "MEDIA_STEMS", "MEDIA_WORDS", "NOTICE_STEMS", "OMITTED", "OMITTED_AFTER", "OMITTED_STEMS", "OPTION", "POLL",
-    "TITLE_PATTERNS", "VIEW_ONCE",
+    "TITLE_PATTERNS", "VERBS", "VIEW_ONCE",
 ]  # fmt: skip
 
 OMITTED = (
@@ -112,8 +112,8 @@ EDITED_STEMS = (
 
 DELETED = (
     "this message was deleted", "you deleted this message", "this message was deleted by an admin",
-    "you deleted this message as admin", "diese nachricht wurde gelöscht", "du hast diese nachricht gelöscht",
-    "nachricht gelöscht", "se eliminó este mensaje", "eliminaste este mensaje", "este mensaje fue eliminado",
+    "you deleted this message as admin", "diese Nachricht wurde gelöscht", "du hast diese Nachricht gelöscht",
+    "Nachricht gelöscht", "se eliminó este mensaje", "eliminaste este mensaje", "este mensaje fue eliminado",
     "este mensaje se eliminó", "mensagem apagada", "você apagou esta mensagem", "esta mensagem foi apagada",
     "essa mensagem foi apagada", "esta mensagem foi eliminada", "eliminou esta mensagem",
     "eliminaste esta mensagem", "ce message a été supprimé", "vous avez supprimé ce message",
@@ -131,7 +131,7 @@ DELETED = (
 """Whole bodies, a full stop at the end or not."""
 
 LIVE_LOCATION = (
-    "live location shared", "live-standort wird geteilt", "live-standort geteilt",
+    "live location shared", "Live-Standort wird geteilt", "Live-Standort geteilt",
     "ubicación en tiempo real compartida", "localização em tempo real compartilhada",
     "localização em tempo real partilhada", "position en direct partagée", "localisation en direct partagée",
     "posizione in tempo reale condivisa", "live locatie gedeeld", "livelocatie gedeeld", "трансляция геоданных",
@@ -141,7 +141,7 @@ LIVE_LOCATION = (
 CALL = (
     "missed voice call", "missed video call", "missed group voice call", "missed group video call",
     "voice call", "video call", "silenced voice call", "silenced video call", "group call",
-    "verpasster sprachanruf", "verpasster videoanruf", "sprachanruf", "videoanruf", "llamada perdida",
+    "verpasster Sprachanruf", "verpasster Videoanruf", "sprachanruf", "videoanruf", "llamada perdida",
     "videollamada perdida", "llamada de voz perdida", "llamada de voz", "videollamada",
     "chamada de voz perdida", "chamada de vídeo perdida", "ligação de voz perdida", "ligação de vídeo perdida",
     "ligação perdida", "chamada de voz", "chamada de vídeo", "ligação de voz", "ligação de vídeo",
@@ -220,3 +220,11 @@ CREATED_GROUP = (
     "a créé le groupe", "ha creato il gruppo", "heeft de groep", "создал группу", "создала группу",
     "создал(а) группу", "创建了群组", "建立了群組",
 )  # fmt: skip
+
+VERBS = (
+    "changed the", "changed this", "changed their", "created group", "created the group", "added ", "removed ",
+    "pinned a", "updated the", "hat den", "hat die", "hat das", "cambió el", "cambió la", "mudou o", "mudou a",
+    "alterou o", "alterou a", "a changé", "a modifié", "ha cambiato", "heeft de", "heeft het", "изменил",
+    "сменил", "criou o", "creó el", "adicionou ", "añadió a",
+)  # fmt: skip
+"""What stands after a name in notices that may hold a colon further on."""

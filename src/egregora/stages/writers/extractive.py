@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
-from math import log1p
+from math import fsum, log1p
 from typing import Any, Final
 
 from egregora.pipeline.stage import StageContext
@@ -21,7 +21,7 @@ from egregora.stages.writers.conversations import Span, conversations
 from egregora.stages.writers.draft import Block, Draft, Window
 from egregora.stages.writers.markdown import escape, image, inline_quote, link, plain, quote, safe_url, site_name
 from egregora.stages.writers.phrases import Language, language
-from egregora.stages.writers.words import SEPARATOR, Background, Term, Terms, Tokens, terms_of, tokenise
+from egregora.stages.writers.words import Background, Term, Terms, Tokens, terms_of, tokenise
 
 __all__ = ["write_post"]
 
@@ -44,7 +44,7 @@ _TELLING: Final = 0.33
 _SPOKEN: Final = frozenset(("text", "media", "poll", "location", "contact"))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Talk:
     """One conversation and what is known of it."""
 
@@ -96,7 +96,7 @@ class _Reader:
         ]
         texts = [text if said else "" for said, text in zip(spoken, window.texts, strict=True)]
         self.tokens: Tokens = tokenise(texts)
-        self.words = [[word for word in self.tokens.of(row) if word[:1].isalpha()] for row in range(len(texts))]
+        self.words = [self.tokens.words(row) for row in range(len(texts))]
         names = {author: plain(author or "") or "?" for author in dict.fromkeys(window.authors)}
         self.who = [names[author] for author in window.authors]
         self.asking = [
@@ -114,7 +114,8 @@ class _Reader:
         ]
         self.terms: Terms = terms_of(self.tokens, window.authors, known)
         self.spans = conversations(window, self.tokens, known)
-        self.deciding = self._rows_with(cues.DECIDING_WORDS)
+        deciding = cues.DECIDING_WORDS
+        self.deciding = {row for row, words in enumerate(self.words) if not deciding.isdisjoint(words)}
 
     def _says_something(self, row: int) -> bool:
         window = self.window
@@ -123,15 +124,6 @@ class _Reader:
         if row in window.media and _is_picture(window, row):
             return True
         return bool(self.words[row]) and not cues.is_slight(self.words[row])
-
-    def _rows_with(self, wanted: frozenset[str]) -> set[int]:
-        rows, row = set(), 0
-        for token in self.tokens.lower:
-            if token == SEPARATOR:
-                row += 1
-            elif token in wanted:
-                rows.add(row)
-        return rows
 
     def quotable(self, row: int) -> bool:
         """Whether a message can be quoted: somebody's text, with more in it than addresses and placeholders."""
@@ -210,13 +202,16 @@ class _Reader:
             for row in talk.rows:
                 owner[row] = number
         for term in self.terms.ranked:
-            local: Counter[int] = Counter(owner[row] for row in term.rows if row in owner)
-            total = sum(local.values())
-            for number, n in local.items():
+            local: dict[int, list[int]] = {}
+            for row in term.rows:
+                if row in owner:
+                    local.setdefault(owner[row], []).append(row)
+            total = sum(map(len, local.values()))
+            for number, rows in local.items():
+                n = len(rows)
                 if n < 2 and (len(talks[number].rows) > 8 or total > 4):
                     continue
-                saying = {self.who[row] for row in term.rows if owner.get(row) == number}
-                company = {1: 0.6, 2: 1.0}.get(len(saying), 1.2)
+                company = {1: 0.6, 2: 1.0}.get(len({self.who[row] for row in rows}), 1.2)
                 talks[number].topics.append((company * term.weight * n**0.5 * (n / total) ** 0.5, term))
         for talk in talks:
             talk.topics = [item for item in talk.topics if item[0] >= _TELLING]
@@ -247,7 +242,8 @@ class _Reader:
             return -0.15
         text = window.texts[row]
         weights = self.terms.weights
-        score = min(1.4, sum(weights[word] for word in weights.keys() & self.words[row]))
+        # fsum: the order of a set must not show, not even in the last digit.
+        score = min(1.4, fsum(weights[word] for word in weights.keys() & self.words[row]))
         score += 0.5 if 35 <= len(text) <= 320 else 0.15 if len(text) > 15 else -0.1
         score += 0.3 if "?" in text else 0.0
         score += 0.2 if window.replies[row] >= 0 else 0.0
@@ -275,6 +271,7 @@ class _Desk:
         self.blocks: list[Block] = []
         self.pictures_left = _MAX_PICTURES
         self.said: Counter[str] = Counter()
+        self.spelled: dict[str, str] = {}
         self.dated = self.window.days is None or self.window.days > 7
         self.seed = zlib.crc32(self.window.ids[0].encode())
 
@@ -350,6 +347,12 @@ class _Desk:
 
     def _shown(self, term: Term) -> str:
         """A topic as it stands inside a sentence."""
+        if term.key not in self.spelled:
+            self.spelled[term.key] = self._spelling(term)
+        return self.spelled[term.key]
+
+    def _spelling(self, term: Term) -> str:
+        """A topic with its article, where it takes one and the site's language is its own."""
         languages = Counter(self.window.languages[row] for row in term.rows)
         foreign = languages[self.words.code] < 0.5 * (len(term.rows) - languages[None])
         if term.shown[:1].isupper() or foreign:
@@ -562,7 +565,7 @@ class _Desk:
                 continue
             seen.add(escape(name))
             topics.append(self._say("passing.topic", topic=name, when=self._on(talk.opener)))
-            sources.append(next((row for row in term.rows if row in talk.rows), talk.opener))
+            sources.append(next((row for row in term.rows if talk.span.start <= row < talk.span.end), talk.opener))
         if topics:
             self.blocks.append(Block(f"## {self._say('heading.passing')}"))
             text = self._say("passing", topics=self.words.join(topics))

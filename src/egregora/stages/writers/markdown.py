@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["escape", "image", "inline_quote", "link", "plain", "quote", "safe_url", "shorten", "site_name"]
+__all__ = ["clean", "escape", "image", "inline_quote", "link", "plain", "quote", "safe_url", "shorten", "site_name"]
 
 # Control and bidi characters and those of no width; not the joiner U+200D, which emoji are made of.
 _UNSEEN = re.compile(

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import compress, count, pairwise
+from operator import ne
 from typing import Final
 
 __all__ = ["SEPARATOR", "Background", "Term", "Terms", "Tokens", "background", "terms_of", "tokenise"]
@@ -184,8 +185,8 @@ def background(texts: Iterable[tuple[int, str]], aliases: Iterable[str], languag
             windows += 1
         found = _TOKEN.findall(_normal(text))
         known.update(found)
-        nouns.update([word for before, word in pairwise(found) if before in _BEFORE_NOUN])
-        verbs.update([word for before, word in pairwise(found) if before in _BEFORE_VERB])
+        nouns.update(compress(found[1:], map(_BEFORE_NOUN.__contains__, found)))
+        verbs.update(compress(found[1:], map(_BEFORE_VERB.__contains__, found)))
     frequencies.update(known)
     words = {word for alias in aliases for word in _TOKEN.findall(_normal(alias))}
     return Background(windows, frequencies, nouns, verbs, frozenset(words), stop_words(tuple(languages)))
@@ -203,15 +204,17 @@ class Tokens:
         surface: As written.
         lower: In lower case, one kind of apostrophe.
         starts: Where each message begins, and after the last one the end.
+        letters: The lower-case tokens that are words.
     """
 
     surface: list[str]
     lower: list[str]
     starts: list[int]
+    letters: frozenset[str]
 
-    def of(self, row: int) -> list[str]:
-        """Lower-case tokens of one message."""
-        return self.lower[self.starts[row] : self.starts[row + 1] - 1]
+    def words(self, row: int) -> list[str]:
+        """Lower-case words of one message."""
+        return list(filter(self.letters.__contains__, self.lower[self.starts[row] : self.starts[row + 1]]))
 
 
 def tokenise(texts: Sequence[str]) -> Tokens:
@@ -222,8 +225,8 @@ def tokenise(texts: Sequence[str]) -> Tokens:
         surface = [token.replace("\x01", "") for token in surface]
         lower = [_normal(token) for token in surface]
     starts = [0]
-    starts.extend(i + 1 for i, token in enumerate(lower) if token == SEPARATOR)
-    return Tokens(surface, lower, starts)
+    starts.extend(compress(count(1), map(SEPARATOR.__eq__, lower)))
+    return Tokens(surface, lower, starts, frozenset(token for token in set(lower) if token[:1].isalpha()))
 
 
 @dataclass(slots=True)
@@ -282,7 +285,7 @@ def terms_of(tokens: Tokens, authors: Sequence[str | None], known: Background) -
             continue
         total = counts[word] + (counts[other] if other else 0)
         scored.append((total**0.8 * rarity[word] * likeness[word], (word,)))
-    places = [i for i, token in enumerate(lower) if token in content]
+    places = list(compress(count(), map(content.__contains__, lower)))
     pairs = Counter((lower[i], lower[j]) for i, j in pairwise(places) if j == i + 1)
     phrases: list[tuple[tuple[str, ...], int]] = [
         (pair, n) for pair, n in pairs.items() if (n > 1 or pair in pairs_of_names) and pair[0] != pair[1]
@@ -328,7 +331,7 @@ def _names(tokens: Tokens, counts: Counter[str], known: Background) -> tuple[set
     inside: Counter[str] = Counter()
     first: Counter[str] = Counter()
     pairs: set[tuple[str, str]] = set()
-    for i in [i for i, written in enumerate(surface) if written != lower[i]]:
+    for i in compress(count(), map(ne, surface, lower)):
         written, word = surface[i], lower[i]
         if not written[0].isupper() or (len(written) > 1 and written.isupper()):
             continue
@@ -356,7 +359,7 @@ def _locate(
                 by_first.setdefault(two, []).append(candidates[(one,)])
     shown: dict[tuple[str, ...], Counter[str]] = {words: Counter() for words in candidates}
     row, end = 0, tokens.starts[1]
-    for i in [i for i, token in enumerate(lower) if token in by_first]:
+    for i in compress(count(), map(by_first.__contains__, lower)):
         while i >= end:
             row += 1
             end = tokens.starts[row + 1]

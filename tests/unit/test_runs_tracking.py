@@ -1,0 +1,767 @@
+"""One tracked stage after the other: what is recorded, what hits, what runs again and why, what fails."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from egregora.database.columns import Column, TableSpec
+from egregora.database.storage import StorageManager
+from egregora.errors import ConfigError, ExportError, PrivacyError, SchemaError, StorageError
+from egregora.pipeline.runner import record_run, run_stage, run_stage_with_tracking
+from egregora.pipeline.stage import Files, Stage, StageContext
+from egregora.pipeline.tracking import origin_of
+
+Ask = Callable[..., list[Any]]
+ROWS = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
+ran: list[str] = []
+
+
+def keep(table: Any, config: Any, *, run_id: str) -> Any:
+    ran.append(run_id)
+    return table
+
+
+def double(table: Any, config: Any, *, run_id: str) -> Any:
+    ran.append(run_id)
+    return table.mutate(a=table.a * 2)
+
+
+def scaled(table: Any, config: Any, *, run_id: str) -> Any:
+    return table.mutate(a=table.a * config["by"])
+
+
+def read(table: Any, config: Any, *, run_id: str) -> Any:
+    return pa.table({"size": [sum(path.stat().st_size for path in table.paths)]})
+
+
+def sign(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+    return pa.table({"pass": [context.privacy_pass().run_id]})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran() -> None:
+    ran.clear()
+
+
+def run(storage: StorageManager, func: Any, table: Any = ROWS, config: Any = None, *, name: str = "s", **more: Any) -> Any:
+    return run_stage_with_tracking(name, func, table, {} if config is None else config, storage, **more)
+
+
+def reasons(ask: Ask, storage: StorageManager, name: str = "s") -> list[Any]:
+    return ask(
+        storage,
+        "SELECT source, reason FROM runs WHERE stage = ? AND parent_run_id IS NULL ORDER BY started_at",
+        [name],
+    )
+
+
+def again(storage: StorageManager) -> StorageManager:
+    """The next invocation."""
+    storage.close()
+    return StorageManager(storage.db_path)
+
+
+# -- what is recorded
+
+
+def test_a_completed_run_is_recorded_whole(storage: StorageManager, ask: Ask) -> None:
+    """Identity, time, rows and every part of the fingerprint stand in its row."""
+    made = run(storage, double, ibis.memtable(ROWS), config={"k": 1})
+    assert {"a": [2, 4, 6], "b": ["x", None, "z"]} == made.order_by("a").to_pyarrow().to_pydict()
+    with storage.reading() as con:
+        cursor = con.execute("FROM runs")
+        row = dict(zip([d[0] for d in cursor.description or ()], cursor.fetchone() or (), strict=True))
+        codes = dict(con.execute("FROM codes").fetchall())
+        configs = dict(con.execute("FROM configs").fetchall())
+    assert ("s", "completed", "executed", "first run") == tuple(row[n] for n in ("stage", "status", "source", "reason"))
+    assert (3, 3, 0, 0, None) == tuple(row[n] for n in ("rows_in", "rows_out", "llm_calls", "tokens", "cost_usd"))
+    assert [ran[0]] == [str(row["run_id"])]
+    assert row["input_fingerprint"].startswith("sha256:")
+    assert '{"k":1}' == configs[row["config_hash"]]
+    assert any(name.startswith("module ") for name in json.loads(codes[row["code_hash"]]))
+    assert ["table"] == list(json.loads(row["input_parts"]))
+    assert row["started_at"] <= row["finished_at"] <= datetime.now(UTC).replace(tzinfo=None)
+    assert row["duration_seconds"] > 0
+    assert storage.invocation_id == str(row["invocation_id"])
+    assert storage.invocation_id.replace("-", "") == row["trace_id"]
+    assert ("default", None, None, None, None) == tuple(
+        row[n] for n in ("tenant_id", "error", "error_type", "traceback", "parent_run_id")
+    )
+    origin = origin_of(made)
+    assert origin is not None
+    assert (row["output_hash"], 3, ran[0]) == (origin.output_hash, origin.rows, origin.run_id)
+
+
+def test_the_row_is_there_while_the_stage_runs(storage: StorageManager, ask: Ask) -> None:
+    """Somebody who looks from another place sees it running, with its input and its reason."""
+
+    def look(table: Any, config: Any, *, run_id: str) -> Any:
+        found.extend(ask(StorageManager(storage.db_path), "SELECT run_id, status, rows_in, reason FROM runs"))
+        return table
+
+    found: list[Any] = []
+    run_stage_with_tracking("s", look, ROWS, {}, storage)
+    assert [("running", 3, found[0][3])] == [row[1:] for row in found]
+
+
+def test_lineage_follows_results_and_queries_on_them(storage: StorageManager, ask: Ask) -> None:
+    """A run's parents are all runs whose results its input reads, however they were put together."""
+    one = run(storage, keep, name="one")
+    two = run(storage, double, ibis.memtable(ROWS), name="two")
+    joined = one.join(two, one.a == two.a, rname="{name}_2").filter(lambda t: t.a > 0).select("a")
+    run(storage, keep, joined, name="three")
+    run(storage, keep, one, name="four", inputs={"more": two, "same": one})
+    ids = dict(ask(storage, "SELECT stage, run_id FROM runs"))
+    parents = {(ids["three"], ids["one"]), (ids["three"], ids["two"]), (ids["four"], ids["one"]), (ids["four"], ids["two"])}
+    assert parents == set(ask(storage, "FROM lineage"))
+    storage.fold()
+    assert parents == set(ask(storage, "FROM lineage"))
+
+
+def test_what_a_stage_says_is_kept_redacted(storage: StorageManager, ask: Ask) -> None:
+    """Log lines lose addresses, absolute paths and control characters; progress stands in the row."""
+
+    def talk(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+        context.log("mail zoe@example.org in /home/zoe/secret/file.txt \x1b[31mred\u202e")
+        context.log("careful", "warning")
+        context.progress(1, 3, "windows")
+        context.progress(2, 3, "windows")
+        context.progress(3, 3, "windows")
+        return table
+
+    heard: list[Any] = []
+    storage.listener = lambda who, event: heard.append((who.stage, event["e"]))
+    run(storage, talk)
+    (first, second) = ask(storage, "SELECT level, message FROM run_logs ORDER BY ts")
+    assert "info" == first[0]
+    assert not any(word in first[1] for word in ("zoe", "home", "\x1b", "\u202e"))
+    assert ("warning", "careful") == second
+    assert [(3, 3, "windows")] == ask(storage, "SELECT progress_done, progress_total, progress_unit FROM runs")
+    assert {("s", "run"), ("s", "log")} == set(heard)
+
+
+def test_model_calls_are_summed_and_an_unknown_price_stays_unknown(storage: StorageManager, ask: Ask) -> None:
+    """Failed attempts count; a parent has the sum of its children; NULL is not 0."""
+
+    def call(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+        def one(of: StageContext, cost: float | None, **more: Any) -> None:
+            of.count_call(
+                model="m", prompt_hash="p", input_tokens=10, output_tokens=more.pop("output", 5), cost_usd=cost, latency_ms=1.5, **more
+            )
+
+        with context.child("w1", rows_in=2) as child:
+            one(child, 0.25)
+            one(child, 0.5, error="busy, tell zoe@example.org", output=None)
+            child.rows_out = 1
+        with context.child("w2") as child:
+            one(child, config["cost"])
+        return table
+
+    run(storage, call, config={"cost": 0.25}, name="priced")
+    run(storage, call, config={"cost": None}, name="unpriced")
+    rows = "SELECT label, llm_calls, tokens, cost_usd, rows_in, rows_out, status FROM runs WHERE stage = ? ORDER BY label NULLS FIRST"
+    assert [
+        (None, 3, 40, 1.0, 3, 3, "completed"),
+        ("w1", 2, 25, 0.75, 2, 1, "completed"),
+        ("w2", 1, 15, 0.25, None, None, "completed"),
+    ] == ask(storage, rows, ["priced"])
+    assert [(None, 3, 40, None), ("w1", 2, 25, 0.75), ("w2", 1, 15, None)] == [row[:4] for row in ask(storage, rows, ["unpriced"])]
+    assert [(6, 2, 1)] == ask(storage, "SELECT count(*), count(error), count(*) FILTER (cost_usd IS NULL) FROM llm_calls")
+    assert not [text for text in ask(storage, "SELECT error FROM llm_calls WHERE error IS NOT NULL") if "zoe" in text]
+
+
+def test_children_stand_below_their_parent(storage: StorageManager, ask: Ask) -> None:
+    """They share its stage, fingerprint and invocation; one that fails says so, and so does the parent if it isn't caught."""
+
+    def work(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+        with pytest.raises(ZeroDivisionError), context.child("caught"):
+            raise ZeroDivisionError
+        with context.child("fatal"):
+            raise KeyError("k")
+
+    with pytest.raises(KeyError):
+        run(storage, work)
+    rows = ask(
+        storage,
+        "SELECT c.label, c.status, c.error_type, c.stage, c.input_fingerprint = p.input_fingerprint, "
+        "c.invocation_id = p.invocation_id FROM runs c JOIN runs p ON c.parent_run_id = p.run_id ORDER BY c.label",
+    )
+    assert [
+        ("caught", "failed", "ZeroDivisionError", "s", True, True),
+        ("fatal", "failed", "KeyError", "s", True, True),
+    ] == rows
+    assert [("failed", "KeyError")] == ask(storage, "SELECT status, error_type FROM runs WHERE parent_run_id IS NULL")
+
+
+def test_inputs_reach_the_stage_and_count(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
+    """Further inputs are hashed by name, and found in the context."""
+
+    def use(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+        return pa.table({"n": [context.inputs["more"].num_rows, len(context.inputs["files"].paths)]})
+
+    (tmp_path / "f").write_text("1")
+    files = Files((tmp_path / "f",))
+    made = run(storage, use, inputs={"more": ROWS, "files": files})
+    assert [1, 3] == sorted(made.to_pyarrow()["n"].to_pylist())
+    run(storage, use, inputs={"files": files, "more": ROWS})
+    run(storage, use, inputs={"more": ROWS.slice(1), "files": files})
+    (tmp_path / "f").write_text("2")
+    run(storage, use, inputs={"more": ROWS.slice(1), "files": files})
+    assert ["first run", "unchanged", "input changed", "input changed"] == [reason for _, reason in reasons(ask, storage)]
+
+
+# -- hits, and why not
+
+
+def test_the_second_time_nothing_runs(storage: StorageManager, ask: Ask) -> None:
+    """In this process and in the next, the checkpoint is taken; its run points to the same result."""
+    for _ in range(2):
+        run(storage, keep)
+    storage = again(storage)
+    made = run(storage, keep)
+    assert 1 == len(ran)
+    assert [("executed", "first run"), ("checkpoint", "unchanged"), ("checkpoint", "unchanged")] == reasons(ask, storage)
+    assert ROWS.to_pylist() == made.to_pyarrow().to_pylist()
+    assert [(1, 3, 3)] == ask(storage, "SELECT count(DISTINCT output_hash), min(rows_out), count(started_at) FROM runs")
+    storage.close()
+
+
+def test_a_hit_never_reads_its_input(storage: StorageManager) -> None:
+    """A result that came from a checkpoint carries its hash, so its rows may even be gone."""
+    first = run(storage, keep, name="one")
+    run(storage, double, first, name="two")
+    origin = origin_of(first)
+    assert origin is not None
+    origin.path.unlink()
+    ran.clear()
+    made = run(storage, double, first, name="two")
+    assert [] == ran
+    assert [2, 4, 6] == sorted(made.to_pyarrow()["a"].to_pylist())
+
+
+def test_every_part_of_the_fingerprint_is_named_when_it_changed(storage: StorageManager, ask: Ask) -> None:
+    """Input, configuration, code, several of them, and back to what was before."""
+    steps: list[tuple[Any, Any, Any, str]] = [
+        (keep, ROWS, {"k": 1}, "first run"),
+        (keep, ROWS.slice(1), {"k": 1}, "input changed"),
+        (keep, ROWS.slice(1), {"k": 2}, "config changed"),
+        (double, ibis.memtable(ROWS.slice(1)), {"k": 2}, "code changed"),
+        (keep, ROWS, {"k": 3}, "input changed, config changed, code changed"),
+    ]
+    for func, table, config, _ in steps:
+        run(storage, func, table, config)
+    assert [("executed", reason) for *_, reason in steps] == reasons(ask, storage)
+    run(storage, keep, ROWS, {"k": 1})
+    (first,) = ask(storage, "SELECT run_id FROM runs WHERE reason = 'first run'")
+    assert ("checkpoint", f"unchanged since {first}") == reasons(ask, storage)[-1]
+    storage = again(storage)
+    run(storage, keep, ROWS.slice(1), {"k": 1})
+    run(storage, keep, ROWS, {"k": 1})
+    assert f"unchanged since {first}" == reasons(ask, storage)[-1][1]
+    storage.close()
+
+
+def test_stages_of_another_name_or_tenant_are_others(storage: StorageManager, ask: Ask) -> None:
+    """The stage's name is part of the fingerprint; a tenant has a history of its own."""
+    run(storage, keep, name="one")
+    run(storage, keep, name="two")
+    other = StorageManager(storage.db_path, tenant_id="other")
+    run(other, keep, name="one")
+    assert 3 == len(ran)
+    assert [("executed", "first run")] == reasons(ask, storage, "two")
+
+
+def test_only_declared_keys_count(storage: StorageManager, ask: Ask) -> None:
+    """A change of a key that a stage doesn't read changes nothing; reading an undeclared one fails."""
+
+    class Settings(BaseModel):
+        by: int = 2
+        other: int = 0
+        token: SecretStr = SecretStr("Zorro")
+
+    for config in (Settings(), Settings(other=1), Settings(by=3)):
+        run(storage, scaled, ibis.memtable(ROWS), config, config_keys=("by", "token"))
+    assert ["first run", "unchanged", "config changed"] == [reason for _, reason in reasons(ask, storage)]
+    with pytest.raises(KeyError, match="does not declare"):
+        run(storage, scaled, ibis.memtable(ROWS), Settings(), config_keys=("other",))
+    with pytest.raises(ConfigError):
+        run(storage, scaled, ibis.memtable(ROWS), Settings(), config_keys=("nothing",))
+    assert not [text for text in ask(storage, "SELECT config FROM configs") if "Zorro" in text]
+    assert ["completed", "completed", "completed", "failed", "failed"] == ask(storage, "SELECT status FROM runs ORDER BY started_at")
+
+
+def test_a_forced_run_runs(storage: StorageManager, ask: Ask) -> None:
+    """And its checkpoint takes the old one's place; the next time it hits."""
+    run(storage, keep)
+    run(storage, keep, force=True)
+    run(storage, keep)
+    assert [("executed", "first run"), ("executed", "forced"), ("checkpoint", "unchanged")] == reasons(ask, storage)
+    assert not list(storage.checkpoint_dir.rglob("*.corrupt*"))
+
+
+def test_a_failed_run_is_tried_again(storage: StorageManager, ask: Ask) -> None:
+    """A failure is no result."""
+
+    def fail(table: Any, config: Any, *, run_id: str) -> Any:
+        if flag:
+            raise RuntimeError
+        return table
+
+    flag: list[int] = [1]
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            run(storage, fail)
+    flag.clear()
+    run(storage, fail)
+    assert ["failed", "failed", "completed"] == ask(storage, "SELECT status FROM runs ORDER BY started_at")
+
+
+def test_early_cut_off(storage: StorageManager, ask: Ask) -> None:
+    """Other code with the same output: what follows hits."""
+    after = functools.partial(keep)
+    run(storage, after, run(storage, keep, name="one"), name="two")
+
+    def same(table: Any, config: Any, *, run_id: str) -> Any:
+        return table.slice(1).combine_chunks() if config.get("less") else pa.concat_tables([table.slice(1), table.slice(0, 1)])
+
+    run(storage, after, run(storage, same, name="one"), name="two")
+    run(storage, after, run(storage, same, config={"less": 1}, name="one"), name="two")
+    assert ["first run", "unchanged", "input changed"] == [reason for _, reason in reasons(ask, storage, "two")]
+
+
+def checkpoint(storage: StorageManager) -> Path:
+    (path,) = storage.checkpoint_dir.rglob("*.parquet")
+    return path
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def flip_footer_unseen(path: Path) -> None:
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-12:-4] = b"\xff" * 8
+    path.write_bytes(bytes(data))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda path: path.unlink(), "checkpoint missing"),
+        (lambda path: path.write_bytes(b""), "checkpoint corrupt"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "checkpoint corrupt"),
+        (flip, "checkpoint corrupt"),
+    ],
+    ids=["missing", "empty", "truncated", "flipped"],
+)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_harmed_checkpoint_is_a_miss(storage: StorageManager, ask: Ask, harm: Any, reason: str, fresh: bool) -> None:
+    """It is set aside, made anew, and hits from then on; nothing is ever read from it."""
+    run(storage, keep)
+    path = checkpoint(storage)
+    harm(path)
+    storage = again(storage) if fresh else storage
+    made = run(storage, keep)
+    assert ROWS.to_pylist() == made.to_pyarrow().to_pylist()
+    run(storage, keep)
+    assert [("executed", reason), ("checkpoint", "unchanged")] == reasons(ask, storage)[1:]
+    assert (reason == "checkpoint corrupt") == bool(list(path.parent.glob("*.corrupt-*")))
+    storage.close()
+
+
+def test_a_footer_that_was_harmed_unseen_is_found(storage: StorageManager, ask: Ask, python: Any) -> None:
+    """Even with the size and the time that it had, a file that can't be opened is no result."""
+    script = f"""
+        import pyarrow as pa
+        from egregora.database.storage import StorageManager
+        from egregora.pipeline.runner import run_stage_with_tracking
+        import stranger
+        storage = StorageManager({str(storage.db_path)!r})
+        print(run_stage_with_tracking("s", stranger.stage, pa.table({{"a": [1]}}), {{}}, storage).to_pyarrow().to_pydict())
+        """
+    (storage.directory.parents[1] / "stranger.py").write_text("def stage(table, config, *, run_id): return table")
+    python(script)
+    flip_footer_unseen(checkpoint(storage))
+    assert "{'a': [1]}" == python(script).stdout.strip()
+    assert ["first run", "checkpoint corrupt"] == [reason for _, reason in reasons(ask, storage)]
+
+
+def put(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+    return pa.table({"blob": [context.put_blob(b"picture", "png"), context.put_blob(b"other", "png")]})
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda directory: next((directory / "blobs").glob("*.png")).unlink(),
+        lambda directory: next((directory / "blobs").glob("*.png")).write_bytes(b"cut"),
+        lambda directory: next(directory.rglob("*.blobs.json")).write_text("{"),
+        lambda directory: next(directory.rglob("*.blobs.json")).write_text("[1]"),
+        lambda directory: next(directory.rglob("*.blobs.json")).write_text('{"x": "y"}'),
+    ],
+)
+def test_a_checkpoint_whose_files_are_gone_is_a_miss(storage: StorageManager, ask: Ask, harm: Any) -> None:
+    """Blobs belong to the result."""
+    run(storage, put)
+    run(storage, put)
+    harm(storage.directory)
+    run(storage, put)
+    run(storage, put)
+    assert ["first run", "unchanged", "checkpoint corrupt", "unchanged"] == [reason for _, reason in reasons(ask, storage)]
+
+
+def test_a_copied_site_hits(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
+    """A copy has other times, so its content decides, once."""
+    run(storage, keep)
+    storage.close()
+    copy = tmp_path / "copy of [a] site" / "year=2024"
+    shutil.copytree(storage.directory, copy, copy_function=shutil.copyfile)
+    for path in copy.rglob("*.parquet"):
+        os.utime(path, (1, 1))
+    moved = StorageManager(copy / "egregora.duckdb")
+    for _ in range(2):
+        made = run(moved, keep)
+    assert ("checkpoint", "unchanged") == reasons(ask, moved)[-1]
+    assert [1_000_000_000] == ask(moved, "SELECT DISTINCT checkpoint_mtime_ns FROM runs WHERE source = 'checkpoint'")
+    assert ["a", "b"] == list(made.columns)
+    made = run(moved, double, made, name="two")
+    assert ["a", "b"] == list(made.columns)
+    moved.close()
+
+
+def test_a_checkpoint_that_another_process_made_anew_is_no_corrupt_one(storage: StorageManager, ask: Ask) -> None:
+    """Of several runs with one fingerprint, the file is that of the one that wrote it last."""
+    run(storage, keep)
+    other = StorageManager(storage.db_path)
+    run(other, keep, force=True)
+    run(storage, keep)
+    assert ["first run", "forced", "unchanged"] == [reason for _, reason in reasons(ask, storage)]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"config": {"f": object()}},
+        {"config": {1: 2}},
+        {"func": functools.partial(keep, object())},
+        {"table": [1, 2]},
+        {"table": pa.RecordBatchReader.from_batches(ROWS.schema, [])},
+        {"table": ibis.table({"a": "int64"}, name="nowhere")},
+        {"distributions": ("no-such-thing",)},
+    ],
+    ids=lambda broken: next(iter(broken)),
+)
+def test_what_can_not_be_identified_runs_every_time(storage: StorageManager, ask: Ask, broken: dict[str, Any]) -> None:
+    """Fail closed: a fingerprint that is never met again, with the reason and a warning."""
+
+    def small(table: Any, *arguments: Any, run_id: str) -> Any:
+        ran.append(run_id)
+        return ROWS
+
+    func = functools.partial(small, object()) if "func" in broken else small
+    for _ in range(2):
+        run_stage_with_tracking(
+            "s", func, broken.get("table", ROWS), broken.get("config", {}), storage, distributions=broken.get("distributions", ())
+        )
+    assert 2 == len(ran)
+    rows = ask(storage, "SELECT input_fingerprint, reason FROM runs")
+    assert 2 == len({fingerprint for fingerprint, _ in rows})
+    assert all(fingerprint.startswith("unknown:") and reason.startswith("unknown: ") for fingerprint, reason in rows)
+    assert [("warning", 2)] == ask(storage, "SELECT level, count(*) FROM run_logs GROUP BY level")
+
+
+def test_a_configuration_that_holds_itself_is_unknown(storage: StorageManager, ask: Ask) -> None:
+    """It ends, and runs."""
+    config: dict[str, Any] = {}
+    config["self"] = config
+    run(storage, keep, ROWS, config)
+    assert [("executed", "unknown: it refers to itself")] == reasons(ask, storage)
+
+
+def test_results_of_unknown_runs_do_not_mix(storage: StorageManager) -> None:
+    """Two runs at the same moment keep their own results."""
+    made = [run(storage, keep, pa.table({"a": [number]}), {"f": object()}) for number in range(5)]
+    assert [[0], [1], [2], [3], [4]] == [table.to_pyarrow()["a"].to_pylist() for table in made]
+
+
+def test_while_somebody_holds_the_catalog_stages_run(storage: StorageManager, ask: Ask) -> None:
+    """Nothing can be reused then, and the reason says so; afterwards all is there."""
+    run(storage, keep)
+    storage = again(storage)
+    con = duckdb.connect(str(storage.db_path))
+    run(storage, keep)
+    con.close()
+    run(storage, keep)
+    storage.fold()
+    found = reasons(ask, storage)
+    assert ["executed", "executed", "checkpoint"] == [source for source, _ in found]
+    assert found[1][1].startswith("unknown: the catalog is held open")
+    storage.close()
+
+
+def test_a_hit_while_somebody_holds_the_catalog(storage: StorageManager, ask: Ask) -> None:
+    """What was read before is enough; what would have to be looked up is run."""
+    run(storage, keep)
+    run(storage, keep, config={"k": 1})
+    storage.fold()
+    con = duckdb.connect(str(storage.db_path))
+    run(storage, keep, config={"k": 1})
+    run(storage, keep)
+    con.close()
+    assert ["first run", "config changed", "unchanged", "config changed"] == [reason for _, reason in reasons(ask, storage)]
+
+
+# -- failures
+
+
+def test_a_failure_is_recorded_and_raised(storage: StorageManager, ask: Ask) -> None:
+    """Class, redacted message, and frames without where they lie on this machine."""
+
+    def fail(table: Any, config: Any, *, run_id: str) -> Any:
+        try:
+            {}["zoe@example.org"]
+        except KeyError as error:
+            raise ValueError("no /home/zoe/deep/file for zoe@example.org") from error
+
+    with pytest.raises(ValueError, match="zoe"):
+        run(storage, fail)
+    ((status, error, kind, traceback, rows_in, rows_out),) = ask(
+        storage, "SELECT status, error, error_type, traceback, rows_in, rows_out FROM runs"
+    )
+    assert ("failed", "ValueError", 3, None) == (status, kind, rows_in, rows_out)
+    assert "zoe" not in error + traceback
+    assert str(Path(__file__).parent) not in traceback
+    assert "test_runs_tracking.py:" in traceback
+    assert "in fail" in traceback
+    assert traceback.index("KeyError") < traceback.index("ValueError")
+    assert not any(line.split(":")[0].startswith("/") for line in traceback.splitlines())
+
+
+@pytest.mark.parametrize("raw", [pa.table({"author_raw": ["Zorro"]}), ibis.memtable({"author_raw": ["Zorro"]}), "files"])
+def test_before_names_are_protected_messages_are_withheld(storage: StorageManager, ask: Ask, tmp_path: Path, raw: Any) -> None:
+    """Only our own errors, which never hold text of a chat, are told; the class of others is."""
+    (tmp_path / "f").write_text("x")
+    table = Files((tmp_path / "f",)) if isinstance(raw, str) else raw
+
+    def stumble(table: Any, config: Any, *, run_id: str) -> Any:
+        raise ValueError("Zorro said: meet me")
+
+    def refuse(table: Any, config: Any, *, run_id: str) -> Any:
+        raise ExportError("line 7 is odd", hint="look at it")
+
+    for func in (stumble, refuse):
+        with pytest.raises((ValueError, ExportError)):
+            run(storage, func, table)
+    with pytest.raises(ValueError):
+        run(storage, stumble, inputs={"more": table})
+    found = ask(storage, "SELECT error, traceback FROM runs ORDER BY started_at")
+    assert "Zorro" not in str(found)
+    assert "ValueError" in found[0][0]
+    assert "line 7 is odd (look at it)" == found[1][0]
+
+
+def test_stopping_from_the_keyboard_is_recorded(storage: StorageManager, ask: Ask) -> None:
+    """Control-C is an interruption, not an error of the stage."""
+
+    def stop(table: Any, config: Any, *, run_id: str) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(storage, stop)
+    assert [("failed", "interrupted", "interrupted from the keyboard", None)] == ask(
+        storage, "SELECT status, error_type, error, traceback FROM runs"
+    )
+
+
+def test_an_error_that_goes_round_in_circles_ends(storage: StorageManager, ask: Ask) -> None:
+    """Causes may point at each other, and messages may hold what has no UTF-8."""
+
+    def circle(table: Any, config: Any, *, run_id: str) -> Any:
+        one, two = ValueError("one \udcff"), ValueError("two")
+        one.__cause__, two.__cause__ = two, one
+        raise one
+
+    with pytest.raises(ValueError):
+        run(storage, circle)
+    assert ["one ?"] == ask(storage, "SELECT error FROM runs")
+
+
+def test_a_missing_export_is_a_failed_run(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
+    """The stage itself says what is wrong, and the row says why."""
+    with pytest.raises(FileNotFoundError):
+        run(storage, read, Files((tmp_path / "Chat with Zorro.zip",)))
+    ((status, error, reason),) = ask(storage, "SELECT status, error, reason FROM runs")
+    assert ("failed", "unknown: export 1 can't be read (No such file or directory)") == (status, reason)
+    assert "Zorro" not in error
+    storage.close()
+    for path in storage.directory.rglob("*"):
+        assert not path.is_file() or b"Zorro" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("result", [None, [1], {"a": [1]}])
+def test_what_is_no_table_is_no_result(storage: StorageManager, ask: Ask, result: Any) -> None:
+    """A stage returns a table."""
+    with pytest.raises(SchemaError, match="not a table"):
+        run(storage, lambda table, config, run_id: result)
+    assert ["failed"] == ask(storage, "SELECT status FROM runs")
+
+
+def test_a_site_that_can_not_be_written_is_explained(tmp_path: Path) -> None:
+    """Before anything has run."""
+    (tmp_path / "site").write_text("")
+    with pytest.raises(StorageError, match="can't be written"):
+        run(StorageManager(tmp_path / "site" / ".egregora" / "egregora.duckdb"), keep)
+    assert [] == ran
+
+
+def test_a_journal_that_can_not_be_written_stops_nothing(storage: StorageManager, capsys: Any, ask: Ask) -> None:
+    """Runs are kept in memory, seen from this process, and given to stderr at its end."""
+    storage.create()
+    storage.journal_dir.write_text("a file in the folder's place")
+    run(storage, keep)
+    run(storage, keep)
+    assert [("executed", "first run"), ("checkpoint", "unchanged")] == reasons(ask, storage)
+    storage.close()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert {"completed", "running"} == {line["status"] for line in lines if line["e"] == "run"}
+
+
+# -- the pass
+
+
+def test_a_pass_needs_a_completed_privacy_run(storage: StorageManager) -> None:
+    """Executed or hit, directly or through further stages and queries."""
+    for _ in range(2):
+        private = run(storage, keep, name="privacy")
+        origin = origin_of(private)
+        assert origin is not None
+        later = run(storage, double, private, name="enrich")
+        for table in (private, later, later.filter(later.a > 0), private.join(later, "a")):
+            found = run(storage, sign, table, force=True).to_pyarrow()["pass"].to_pylist()
+            assert [origin.run_id] == found
+
+
+def test_without_it_there_is_no_pass(storage: StorageManager) -> None:
+    """Raw tables, raw tables joined in, raw SQL, further raw inputs, files, failed privacy runs: refused."""
+    raw = run(storage, keep, name="parse")
+    private = run(storage, keep, raw, name="privacy")
+    con = storage.backend
+    con.create_table("secret", ROWS)
+    tables = [
+        ROWS,
+        ibis.memtable(ROWS),
+        raw,
+        raw.filter(raw.a > 0),
+        private.join(raw, "a", rname="{name}_r"),
+        private.union(ibis.memtable(ROWS)),
+        private.join(con.table("secret"), "a", rname="{name}_r"),
+        con.sql("SELECT * FROM secret"),
+        private.join(con.sql("SELECT * FROM secret"), "a", rname="{name}_r"),
+        private.alias("p").sql("SELECT p.a FROM p JOIN secret USING (a)"),
+        Files(()),
+    ]
+    for table in tables:
+        with pytest.raises(PrivacyError):
+            run(storage, sign, table)
+    with pytest.raises(PrivacyError):
+        run(storage, sign, private, inputs={"more": raw})
+    assert run(storage, sign, private, inputs={"exports": Files(())}) is not None
+    with pytest.raises(PrivacyError):
+        StageContext(storage.directory).privacy_pass()
+
+
+def test_two_privacy_runs_are_as_good_as_one(storage: StorageManager) -> None:
+    """Every part went through one, if not through the same."""
+    one = run(storage, keep, name="privacy")
+    two = run(storage, keep, ROWS.slice(1), name="privacy")
+    passes = run(storage, sign, one.union(two)).to_pyarrow()["pass"].to_pylist()
+    assert passes[0] in {origin.run_id for origin in map(origin_of, (one, two)) if origin}
+
+
+# -- record_run
+
+
+def test_record_run_inserts_and_updates(storage: StorageManager, ask: Ask) -> None:
+    """First insert, then update what is given; times are UTC whatever their zone."""
+    run_id = str(uuid.uuid4())
+    started = datetime(2024, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    record_run(storage, run_id.upper(), "s", "running", None, "sha256:x", rows_in=3, started_at=started, label=Path("w"))
+    rows = "SELECT run_id, status, rows_in, rows_out, started_at, label, error FROM runs"
+    expected = (uuid.UUID(run_id), "running", 3, None, datetime(2024, 1, 1, 10), "w", None)
+    assert [expected] == ask(storage, rows)
+    record_run(storage, run_id, "s", "failed", "at zoe@example.org", "sha256:x", rows_out=None, rows_in=4)
+    ((_, status, rows_in, _, started_at, label, error),) = ask(storage, rows)
+    assert ("failed", 4, datetime(2024, 1, 1, 10), "w") == (status, rows_in, started_at, label)
+    assert "zoe" not in error
+    record_run(storage, uuid.UUID(run_id.replace("-", "")), "s", "completed", None, "sha256:x", rows_out=4)  # type: ignore[arg-type]
+    assert [("completed", 4)] == ask(storage, "SELECT status, rows_out FROM runs")
+    storage.fold()
+    assert [("completed", 4)] == ask(storage, "SELECT status, rows_out FROM runs")
+
+
+def test_record_run_of_what_has_ended_needs_no_beginning(storage: StorageManager, ask: Ask) -> None:
+    """A row that is told of only at its end began when it ended."""
+    record_run(storage, str(uuid.uuid4()), "s", "completed", None, "sha256:x")
+    assert [True] == ask(storage, "SELECT started_at = finished_at FROM runs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "metrics", "error"),
+    [
+        ({"status": "done"}, {}, TypeError),
+        ({}, {"rows": 3}, TypeError),
+        ({"run_id": "1"}, {}, ValueError),
+    ],
+)
+def test_record_run_refuses_what_it_does_not_know(
+    storage: StorageManager, ask: Ask, arguments: dict[str, Any], metrics: dict[str, Any], error: type[Exception]
+) -> None:
+    """Neither a fourth status, nor a column that isn't there, nor an id that is none."""
+    given = {"run_id": str(uuid.uuid4()), "stage": "s", "status": "running", "error": None, "fingerprint": "x", **arguments}
+    with pytest.raises(error):
+        record_run(storage, **given, **metrics)
+    assert [] == ask(storage, "FROM runs")
+
+
+# -- stages as data
+
+
+def test_a_stage_is_cast_to_its_declared_table(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
+    """`run_stage` takes name, function, keys and schema from the stage."""
+    spec = TableSpec("t", "t", (Column("size", "BIGINT", "bytes", False),))
+    (tmp_path / "export").write_text("12345")
+    made = run_stage(Stage("read", read, spec, (), ("duckdb",)), Files((tmp_path / "export",)), {}, storage)
+    assert [5] == made.to_pyarrow()["size"].to_pylist()
+    assert [("read", 1, 1)] == ask(storage, "SELECT stage, rows_in, rows_out FROM runs")
+
+
+def test_results_stay_on_the_backend_of_their_input(storage: StorageManager) -> None:
+    """So that both can be joined; other engines' tables come to ours."""
+    con = ibis.duckdb.connect()
+    table = con.create_table("t", ROWS)
+    made = run(storage, double, table)
+    assert 3 == made.join(table, made.b == table.b, how="left", rname="{name}_t").count().to_pyarrow().as_py()
+    derived = run(storage, double, table.filter(table.a > 1), name="derived")
+    assert derived.get_backend() is con
+    assert run(storage, keep, name="ours").get_backend() is storage.backend
+    other = ibis.duckdb.connect().create_table("t", ROWS)
+    mixed = run(storage, keep, name="mixed", inputs={"other": other})
+    assert mixed.get_backend() is storage.backend
