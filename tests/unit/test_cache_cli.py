@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -234,6 +236,32 @@ def test_clear_of_everything_is_asked_for_twice(storage: StorageManager, cache: 
     assert files(storage) == before
     assert cache("clear", "--yes")[0] == 0
     assert files(storage) - {".gitignore"} == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1)])
+def test_clear_of_everything_asks_on_a_terminal(answer: str, code: int, storage: StorageManager) -> None:
+    """Whoever is there is asked, with how much it is about; only a yes deletes."""
+    import pty
+
+    made(storage, 2)
+    storage.close()
+    outer, inner = pty.openpty()
+    os.write(outer, f"{answer}\n".encode())
+    site = str(storage.directory.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "egregora", "cache", "clear", "--site", site],
+        stdin=inner,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(outer)
+    os.close(inner)
+    assert done.returncode == code, done.stderr
+    assert "Delete all checkpoints and what they list (4 files, " in done.stdout + done.stderr
+    assert bool(files(storage)) is bool(code)
 
 
 def test_clear_waits_for_runs(storage: StorageManager, cache: Cache) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -132,20 +134,16 @@ def test_a_damaged_catalog_is_told(storage: StorageManager, site: Path, shown: S
     """The first look sets it aside and says so; later ones remember."""
     storage.close()
     storage.db_path.write_bytes(b"\0" * 4096)
-    assert main(["doctor", "--json", "--site", str(site)]) == 1
-    out = shown("doctor", "--json", "--site", str(site))[1]
-    found = {one["name"]: one["state"] for one in json.loads(out[out.index("[{", 1) if out.count("[{") > 1 else 0 :])}
-    assert found["catalog"] == "ok"
-    assert found["damaged catalogs"] == "warn"
+    code, out, err = shown("doctor", "--json", "--site", str(site))
+    assert code == 1
+    assert {one["name"]: one["state"] for one in json.loads(out)}["catalog"] == "fail"
+    assert "set aside" in err
+    found = findings(shown, "--site", str(site))
+    assert (found["catalog"][0], found["damaged catalogs"][0]) == ("ok", "warn")
 
 
-def test_a_catalog_held_by_others_fails(
-    storage: StorageManager, site: Path, shown: Shown, python: Callable[..., Any]
-) -> None:
+def test_a_catalog_held_by_others_fails(storage: StorageManager, site: Path, shown: Shown) -> None:
     """A DuckDB shell that has the catalog open for writing is named as what it is."""
-    import subprocess
-    import sys
-
     storage.close()
     holder = subprocess.Popen(
         [

@@ -29,7 +29,9 @@ except UnknownCodeError as error:
 """
 FILES = {
     "work/__init__.py": "",
-    "work/stage.py": "import os\n{imports}\nLIMIT = 5\n\ndef stage(table, config, *, run_id):\n    return table.head(LIMIT)\n",
+    "work/stage.py": (
+        "import os\n{imports}\nLIMIT = 5\n\ndef stage(table, config, *, run_id):\n    return table.head(LIMIT)\n"
+    ),
     "work/other.py": "def other(table, config, *, run_id):\n    return table\n",
     "work/part/__init__.py": "",
     "work/part/deep.py": "from .. import sibling\nX = 1\n",
@@ -49,7 +51,9 @@ FILES = {
 def project(tmp_path: Path) -> Callable[..., str]:
     """`project(imports, edits, name)`: the digest of a stage in a project of its own, with some of its files edited."""
 
-    def digest(imports: str = "", edits: dict[str, str] | None = None, *, name: str = "stage", module: str = "work.stage") -> str:
+    def digest(
+        imports: str = "", edits: dict[str, str] | None = None, *, name: str = "stage", module: str = "work.stage"
+    ) -> str:
         for file, text in {**FILES, **(edits or {})}.items():
             path = tmp_path / file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +104,11 @@ def project(tmp_path: Path) -> Callable[..., str]:
         ("from space.inside import mod", "space/inside/mod.py", "S = 2\n"),
         ("def lazy():\n    from space.inside.mod import S", "space/inside/mod.py", "S = 2\n"),
         ("def lazy():\n    import statistics", "statistics.py", "MEAN = 2\n"),
-        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import alone", "alone.py", "A = 2\n"),
+        (
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import alone",
+            "alone.py",
+            "A = 2\n",
+        ),
     ],
 )
 def test_a_change_in_what_a_stage_reaches_counts(project: Any, imports: str, file: str, text: str) -> None:
@@ -116,7 +124,11 @@ def test_a_change_in_what_a_stage_reaches_counts(project: Any, imports: str, fil
     ("imports", "file", "text"),
     [
         ("", "work/stage.py", "# a comment\n" + FILES["work/stage.py"]),
-        ("", "work/stage.py", '"""A docstring."""\n\n\n' + FILES["work/stage.py"].replace("    return", '    "doc"\n    return')),
+        (
+            "",
+            "work/stage.py",
+            '"""A docstring."""\n\n\n' + FILES["work/stage.py"].replace("    return", '    "doc"\n    return'),
+        ),
         ("", "work/stage.py", FILES["work/stage.py"].replace("LIMIT = 5", "LIMIT=0x5")),
         ("", "work/other.py", "raise SystemExit\n"),
         ("", "work/sibling.py", "Y = 2\n"),
@@ -280,8 +292,16 @@ def test_secrets_that_are_bound_are_not_among_the_parts_that_are_kept(storage: A
         func = functools.partial(stage, client=Client(SecretStr(secret)))
         run_stage_with_tracking("a", func, pa.table({"a": [1]}), {}, storage)
         run_stage_with_tracking("b", functools.partial(stage, client=secret), pa.table({"a": [1]}), {}, storage)
-    assert ["first run", "code changed", "unchanged"] == ask(storage, "SELECT reason FROM runs WHERE stage = 'a' ORDER BY started_at")
-    assert ["first run", "code changed", "unchanged"] == ask(storage, "SELECT reason FROM runs WHERE stage = 'b' ORDER BY started_at")
+    assert ask(storage, "SELECT reason FROM runs WHERE stage = 'a' ORDER BY started_at") == [
+        "first run",
+        "code changed",
+        "unchanged",
+    ]
+    assert ask(storage, "SELECT reason FROM runs WHERE stage = 'b' ORDER BY started_at") == [
+        "first run",
+        "code changed",
+        "unchanged",
+    ]
     storage.close()
     for path in storage.directory.rglob("*"):
         assert not path.is_file() or b"Zorro" not in path.read_bytes()
@@ -289,7 +309,15 @@ def test_secrets_that_are_bound_are_not_among_the_parts_that_are_kept(storage: A
 
 @pytest.mark.parametrize(
     "value",
-    [object(), itertools.count(), operator.itemgetter(1), open(__file__), (x for x in ()), {object(): 1}, Path("x")],  # noqa: SIM115
+    [
+        object(),
+        itertools.count(),
+        operator.itemgetter(1),
+        Path(__file__).open(),
+        (x for x in ()),
+        {object(): 1},
+        Path("x"),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_stable_identity_is_unknown(value: Any) -> None:
@@ -326,7 +354,7 @@ def test_versions_of_named_distributions_count() -> None:
     """The version stands among the parts; what isn't installed is unknown."""
     _, parts = code_identity(stage, ("duckdb",))
     assert "distribution duckdb" in parts
-    assert MACHINERY == parts["machinery"]
+    assert parts["machinery"] == MACHINERY
     assert code_identity(stage)[0] != code_identity(stage, ("duckdb",))[0]
     with pytest.raises(UnknownCodeError, match="not installed"):
         code_identity(stage, ("no-such-thing",))
@@ -346,7 +374,14 @@ def test_egregoras_machinery_is_left_out(python: Any) -> None:
     assert "module egregora.stages.publish" in done.stdout
     assert "module egregora.site.render" in done.stdout
     assert "file egregora.site/" in done.stdout
-    for part in ("egregora.pipeline", "egregora.database", "egregora.config", "egregora.errors", "egregora.cli", '"module egregora"'):
+    for part in (
+        "egregora.pipeline",
+        "egregora.database",
+        "egregora.config",
+        "egregora.errors",
+        "egregora.cli",
+        '"module egregora"',
+    ):
         assert part not in done.stdout
     for stage_name in ("write", "enrich", "privacy", "parse", "rank"):
         assert f'"module egregora.stages.{stage_name}"' not in done.stdout
@@ -384,7 +419,9 @@ def test_a_module_edited_after_its_import_is_unknown(python: Any, tmp_path: Path
 
 @pytest.mark.parametrize("bytecode", ["", "1"])
 @pytest.mark.parametrize("edit", ["return 2", "return LIMIT + 1"])
-def test_a_module_edited_before_it_was_first_looked_at_is_unknown(python: Any, tmp_path: Path, bytecode: str, edit: str) -> None:
+def test_a_module_edited_before_it_was_first_looked_at_is_unknown(
+    python: Any, tmp_path: Path, bytecode: str, edit: str
+) -> None:
     """Even if nobody looked in time: its bytecode, or its functions, tell."""
     (tmp_path / "edited.py").write_text("LIMIT = 5\ndef stage(t): return 1\n")
     done = python(
@@ -402,7 +439,7 @@ def test_a_module_edited_before_it_was_first_looked_at_is_unknown(python: Any, t
         """,
         PYTHONDONTWRITEBYTECODE=bytecode,
     )
-    assert "unknown" == done.stdout.strip()
+    assert done.stdout.strip() == "unknown"
 
 
 @pytest.mark.parametrize("how", [["script.py"], ["-m", "package.script"]])
@@ -420,7 +457,9 @@ def test_a_script_is_digested_with_its_helpers(tmp_path: Path, how: list[str]) -
     imports = "from . import near" if how[0] == "-m" else "import near"
 
     def digest() -> str:
-        done = subprocess.run([sys.executable, "-B", *how], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(
+            [sys.executable, "-B", *how], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -439,7 +478,7 @@ def test_a_script_is_digested_with_its_helpers(tmp_path: Path, how: list[str]) -
 def test_a_function_from_a_notebook_is_digested_by_its_own_source(python: Any) -> None:
     """Its cell, the globals it uses, and what it imports; one whose source nobody has is unknown."""
     done = python(
-        '''
+        """
         import linecache
         from pathlib import Path
         from egregora.pipeline.code import code_identity, UnknownCodeError
@@ -452,7 +491,8 @@ def test_a_function_from_a_notebook_is_digested_by_its_own_source(python: Any) -
             return code_identity(space["stage"])[0]
         space = {}
         Path("near.py").write_text("N = 1")
-        base = "K = 1\\nimport near\\nclass C:\\n    def m(self): return help()\\ndef help(): return 1\\ndef stage(t):\\n    from near import N\\n    return help() + K + near.N + C().m()\\n"
+        base = "K = 1\\nimport near\\nclass C:\\n    def m(self): return help()\\ndef help(): return 1\\n"
+        base += "def stage(t):\\n    from near import N\\n    return help() + K + near.N + C().m()\\n"
         found = [
             cell(1, base),
             cell(2, base),
@@ -473,9 +513,9 @@ def test_a_function_from_a_notebook_is_digested_by_its_own_source(python: Any) -
             code_identity(stage)
         except UnknownCodeError as error:
             print("unknown:", error)
-        '''
+        """
     )
-    assert 2 == done.stdout.count("unknown: the source of stage can't be found")
+    assert done.stdout.count("unknown: the source of stage can't be found") == 2
 
 
 def test_a_function_made_by_exec_in_a_module_is_not_taken_for_the_modules(python: Any, tmp_path: Path) -> None:
@@ -492,7 +532,7 @@ def test_a_function_made_by_exec_in_a_module_is_not_taken_for_the_modules(python
         """,
         "1",
     )
-    assert "unknown" == done.stdout.strip()
+    assert done.stdout.strip() == "unknown"
 
 
 def test_a_module_that_is_no_python_is_unknown(project: Any) -> None:
@@ -508,8 +548,8 @@ def test_git_tells_commit_and_dirt(tmp_path: Path) -> None:
         command = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *words]
         return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
 
-    assert "unknown" == get_git_commit(tmp_path)
-    assert "unknown" == get_git_commit(tmp_path / "nowhere")
+    assert get_git_commit(tmp_path) == "unknown"
+    assert get_git_commit(tmp_path / "nowhere") == "unknown"
     get_git_commit.cache_clear()
     git("init", "-q")
     (tmp_path / "f").write_text("1")

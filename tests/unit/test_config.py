@@ -37,11 +37,19 @@ def test_without_a_file_all_is_as_usual(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says", "hints"),
     [
-        ('[parse]\ntimezne = "UTC"', "unknown key 'parse.timezne' in egregora.toml; did you mean 'timezone'?", "timezone"),
+        (
+            '[parse]\ntimezne = "UTC"',
+            "unknown key 'parse.timezne' in egregora.toml; did you mean 'timezone'?",
+            "timezone",
+        ),
         ("[prase]\nsource = 'auto'", "unknown key 'prase' in egregora.toml; did you mean 'parse'?", "publish"),
         ("[write]\nxyzzy = 1", "unknown key 'write.xyzzy' in egregora.toml", "window"),
         ("site_key = 'x'", "unknown key 'site_key'", ".egregora/key"),
-        ('[parse]\ntimezone = "Europe/Lisbonn"', "unknown timezone 'Europe/Lisbonn'; did you mean 'Europe/Lisbon'?", ""),
+        (
+            '[parse]\ntimezone = "Europe/Lisbonn"',
+            "unknown timezone 'Europe/Lisbonn'; did you mean 'Europe/Lisbon'?",
+            "",
+        ),
         ('[parse]\ntimezone = "../../etc/passwd"', "unknown timezone", ""),
         ('[write]\nwindow = "7"', "is no window", ""),
         ('[write]\nwindow = "0d"', "is no window", ""),
@@ -86,13 +94,13 @@ def test_what_the_command_line_says_counts_more(tmp_path: Path) -> None:
     """Overrides are laid over the file, field by field."""
     path = toml(tmp_path, "[write]\nwindow = '3d'\nmin_messages = 2")
     config = load_config(path, overrides={"write": {"window": "0100m"}, "site": {"title": "T"}})
-    assert ("100m", 2, "T") == (config.write.window, config.write.min_messages, config.site.title)
+    assert (config.write.window, config.write.min_messages, config.site.title) == ("100m", 2, "T")
 
 
 def test_the_site_key_never_shows(tmp_path: Path) -> None:
     """The key is in no representation, no dump and no error."""
     config = load_config(tmp_path / "egregora.toml", site_key=b"\x01topsecret")
-    assert b"\x01topsecret" == config.site_key.get_secret_value()
+    assert config.site_key.get_secret_value() == b"\x01topsecret"
     shown = f"{config!r} {config} {config.model_dump()} {config.model_dump_json()} {config.model_copy()!r}"
     assert "topsecret" not in shown
     assert "site_key" not in config.model_dump()

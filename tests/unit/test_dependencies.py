@@ -16,11 +16,11 @@ def test_ibis_gets_along_with_duckdb_and_sqlglot(tmp_path: Path) -> None:
     con = ibis.duckdb.connect()
     table = con.create_table("t", pa.table({"a": [1, 2]}))
     assert "t" in con.list_tables()
-    assert 3 == con.sql("SELECT sum(a) AS s FROM t").to_pyarrow()["s"][0].as_py()
-    assert 2 == sum(batch.num_rows for batch in table.to_pyarrow_batches())
+    assert con.sql("SELECT sum(a) AS s FROM t").to_pyarrow()["s"][0].as_py() == 3
+    assert sum(batch.num_rows for batch in table.to_pyarrow_batches()) == 2
     table.to_parquet(tmp_path / "t.parquet")
-    assert 2 == con.read_parquet(tmp_path / "t.parquet").count().to_pyarrow().as_py()
-    assert ("a",) == ibis.duckdb.from_connection(duckdb.connect()).create_table("u", pa.table({"a": [1]})).columns
+    assert con.read_parquet(tmp_path / "t.parquet").count().to_pyarrow().as_py() == 2
+    assert ibis.duckdb.from_connection(duckdb.connect()).create_table("u", pa.table({"a": [1]})).columns == ("a",)
     con.drop_table("t")
     assert "t" not in con.list_tables()
 
@@ -30,12 +30,12 @@ def test_an_expression_can_be_turned_into_sql_on_its_connection() -> None:
     con = ibis.duckdb.connect()
     joined = con.create_table("t", pa.table({"a": [1, 2]})).join(ibis.memtable({"a": [2], "b": ["x"]}), "a")
     con._run_pre_execute_hooks(joined)
-    assert [(2, "x")] == con.con.execute(str(con.compile(joined))).fetchall()
+    assert con.con.execute(str(con.compile(joined))).fetchall() == [(2, "x")]
 
 
 def test_a_memtable_of_its_own_is_computed_by_duckdb() -> None:
     """Without a backend, Ibis takes DuckDB."""
-    assert "duckdb" == ibis.memtable({"a": [1]}).get_backend().name
+    assert ibis.memtable({"a": [1]}).get_backend().name == "duckdb"
 
 
 def test_describing_a_stream_does_not_use_it_up() -> None:
@@ -43,15 +43,16 @@ def test_describing_a_stream_does_not_use_it_up() -> None:
     batches = pa.RecordBatchReader.from_batches(pa.schema([("a", pa.int64())]), iter([pa.record_batch({"a": [1, 2]})]))
     con = duckdb.connect()
     con.register("r", batches)
-    assert "a" == con.execute("DESCRIBE FROM r").fetchall()[0][0]
-    assert [(3,)] == con.execute("SELECT sum(a) FROM r").fetchall()
+    assert con.execute("DESCRIBE FROM r").fetchall()[0][0] == "a"
+    assert con.execute("SELECT sum(a) FROM r").fetchall() == [(3,)]
 
 
 def test_the_sort_key_tells_rows_apart() -> None:
     """The functions that a table's hash is made of are there, and the constant behind them is needed."""
     con = duckdb.connect()
     row = con.execute(
-        "SELECT md5_number(create_sort_key(1, 'ASC NULLS LAST', '', 'ASC NULLS LAST')), typeof(create_sort_key(1, 'ASC NULLS LAST'))"
+        "SELECT md5_number(create_sort_key(1, 'ASC NULLS LAST', '', 'ASC NULLS LAST')), "
+        "typeof(create_sort_key(1, 'ASC NULLS LAST'))"
     ).fetchone()
     assert row is not None
     assert (int, "BIGINT") == (type(row[0]), row[1])

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from enriched_rows import chat_rows, picture, row, table_of
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from egregora.pipeline.stage import StageContext
 from egregora.stages.write import STAGE
 from egregora.stages.writers import cues
 from egregora.stages.writers.markdown import clean, escape, plain, quote, safe_url, shorten
-from egregora.stages.writers.words import background, stop_words, terms_of, tokenise
+from egregora.stages.writers.words import Vocabulary, background, stop_words, terms_of, tokenise
 
 QUOTE = re.compile(r"> \*\*(?P<alias>.*?)\*\* — (?P<text>.*)", re.DOTALL)
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -404,8 +405,10 @@ def test_terms_read_like_names_of_things() -> None:
         "The canoe needs a paddle, ask [name] or see https://canoe.example/paddle",
         "I will bring Heron to Lisbon with the canoe",
     ]
-    known = background([(0, "\n".join(texts)), (1, "Nothing here")], ["Heron"], ["en"])
-    terms = terms_of(tokenise(texts), ["Wren", "Fern", "Moss"], known)
+    vocabulary = Vocabulary()
+    tokens = tokenise(pa.chunked_array([[*texts, "Nothing here"]]), vocabulary)
+    known = background(tokens, [0, 3, 4], vocabulary, ["Heron"], ["en"])
+    terms = terms_of(tokens.part(0, 3), ["Wren", "Fern", "Moss"], known)
     assert [term.shown for term in terms.ranked if len(term.rows) > 1][:2] == ["canoe", "Lisbon"]
     assert not {"heron", "bring", "name", "https"} & {term.key for term in terms.ranked}
 

@@ -90,21 +90,21 @@ def test_a_line_without_its_end_is_left_for_later(tmp_path: Path) -> None:
 
 def test_a_missing_or_damaged_file_has_no_events(tmp_path: Path) -> None:
     """Somebody else may just have packed it; a packed one may be cut short."""
-    assert ([], 5, 0) == read_events(tmp_path / "none.jsonl", 5)
+    assert read_events(tmp_path / "none.jsonl", 5) == ([], 5, 0)
     packed = tmp_path / "x.jsonl.gz"
     packed.write_bytes(gzip.compress(json.dumps(event()).encode() + b"\n"))
     assert ([event()], 1) == (read_events(packed)[0], len(read_events(packed)[0]))
     packed.write_bytes(packed.read_bytes()[:-6])
-    assert ([], 0, 1) == read_events(packed)
+    assert read_events(packed) == ([], 0, 1)
     packed.write_bytes(b"no gzip")
-    assert ([], 0, 1) == read_events(packed)
+    assert read_events(packed) == ([], 0, 1)
 
 
 def test_a_process_has_one_journal_while_it_is_packed(tmp_path: Path) -> None:
     """Between the packed file's coming and the plain one's going, only one of the two is read."""
     for name in ("a.jsonl", "a.jsonl.gz", "b.jsonl.gz", "c.jsonl.new", "d.lock", "e.txt"):
         (tmp_path / name).touch()
-    assert ["a.jsonl", "b.jsonl.gz"] == [path.name for path in journals(tmp_path)]
+    assert [path.name for path in journals(tmp_path)] == ["a.jsonl", "b.jsonl.gz"]
 
 
 def test_a_process_is_alive_as_long_as_it_holds_its_lock(tmp_path: Path) -> None:
@@ -133,10 +133,10 @@ def test_a_folder_that_can_not_be_written_costs_a_warning(tmp_path: Path, capsys
     journal = Journal(tmp_path / "journal")
     journal.append([event(rows_in=1)], sync=True)
     journal.append([event(rows_in=2)], sync=True)
-    assert [1, 2] == [json.loads(line)["rows_in"] for line in journal.unwritten().splitlines()]
+    assert [json.loads(line)["rows_in"] for line in journal.unwritten().splitlines()] == [1, 2]
     assert capsys.readouterr().err.count("can't be recorded on disk") == 1
     journal.close()
-    assert [1, 2] == [json.loads(line)["rows_in"] for line in capsys.readouterr().err.splitlines()]
+    assert [json.loads(line)["rows_in"] for line in capsys.readouterr().err.splitlines()] == [1, 2]
 
 
 SHORT = """
@@ -146,7 +146,8 @@ SHORT = """
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     journal = Journal(Path(sys.argv[1]))
     def note(number):
-        journal.append([{"e": "log", "run_id": "11111111-1111-1111-1111-111111111111", "message": f"{number:050}"}], sync=True)
+        run_id = "11111111-1111-1111-1111-111111111111"
+        journal.append([{"e": "log", "run_id": run_id, "message": f"{number:050}"}], sync=True)
     note(1)
     size = journal.path.stat().st_size
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -165,7 +166,11 @@ SHORT = """
 def test_after_a_short_write_the_next_record_starts_on_a_new_line(tmp_path: Path) -> None:
     """On a full disk half lines are left behind; when there is room again all events stand there once, whole."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SHORT), str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", textwrap.dedent(SHORT), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
     numbers, unreadable, whole, size = json.loads(done.stdout)
     assert [1, size // 2, size // 2 + 7, 3 * size, 99] == numbers
@@ -185,6 +190,6 @@ def test_a_disk_without_any_room_loses_nothing(tmp_path: Path, capsys: Any) -> N
     os.close(full)
     journal.append([event(rows_in=1)], sync=True)
     journal.append([event(rows_in=2)], sync=True)
-    assert [1, 2] == [json.loads(line)["rows_in"] for line in journal.unwritten().splitlines()]
+    assert [json.loads(line)["rows_in"] for line in journal.unwritten().splitlines()] == [1, 2]
     journal.close()
     assert capsys.readouterr().err.count('"rows_in"') == 2

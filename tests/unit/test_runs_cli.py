@@ -19,8 +19,10 @@ import ibis
 import pytest
 
 from egregora.cli import main
+from egregora.cli.site import site_for_writing
 from egregora.database.runs_schema import RUNS
 from egregora.database.storage import StorageManager
+from egregora.errors import StorageError
 from egregora.pipeline.runner import record_run, run_stage_with_tracking
 
 MORNING = datetime(2024, 3, 4, 9, 0, 0)
@@ -531,6 +533,22 @@ def test_no_site_is_told_with_the_way_on(shown: Shown, monkeypatch: pytest.Monke
     assert code == 1
     assert err.startswith("error: nowhere is no site")
     assert shown("runs", "tail", "--site", ".")[2].startswith("error: this folder is no site")
+
+
+def test_a_site_to_write_need_not_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`write --site DIR` makes the folder; a file in its place, or no folder named and none here, is an error."""
+    monkeypatch.delenv("EGREGORA_SITE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert site_for_writing("new") == Path("new")
+    monkeypatch.setenv("EGREGORA_SITE", "~/blog")
+    monkeypatch.setenv("HOME", "/home/ana")
+    assert site_for_writing(None) == Path("/home/ana/blog")
+    Path("taken").touch()
+    with pytest.raises(StorageError, match="is a file"):
+        site_for_writing(Path("taken"))
+    monkeypatch.delenv("EGREGORA_SITE")
+    with pytest.raises(StorageError, match="no site here"):
+        site_for_writing(None)
 
 
 # -- processes --------------------------------------------------------------------------------------------------------

@@ -36,14 +36,17 @@ DATA = (RAW_MESSAGES, MESSAGES, ENRICHED, POSTS, RANKED, PAGES)
 
 def test_the_specified_columns_come_first() -> None:
     """The fifteen columns of the specification, by these names and in this order, then ours."""
-    assert SPECIFIED == RUNS.names[:15]
+    assert RUNS.names[:15] == SPECIFIED
 
 
 def test_runs_is_keyed_by_its_run_id() -> None:
     """A run id stands in one row only."""
     con = duckdb.connect()
     create_runs_table(con)
-    insert = "INSERT INTO runs (run_id, stage, status, input_fingerprint, started_at) VALUES (?, 'a', 'running', 'x', now()::TIMESTAMP)"
+    insert = (
+        "INSERT INTO runs (run_id, stage, status, input_fingerprint, started_at) "
+        "VALUES (?, 'a', 'running', 'x', now()::TIMESTAMP)"
+    )
     con.execute(insert, ["11111111-1111-1111-1111-111111111111"])
     with pytest.raises(duckdb.ConstraintException):
         con.execute(insert, ["11111111-1111-1111-1111-111111111111"])
@@ -55,7 +58,7 @@ def test_a_table_can_be_created_twice() -> None:
     create_runs_table(con)
     create_tables(con)
     create_tables(con)
-    assert [(SCHEMA_VERSION,)] == con.execute("FROM schema_version").fetchall()
+    assert con.execute("FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
 
 
 @pytest.mark.parametrize("spec", [*TABLES, *DATA], ids=lambda spec: f"{spec.name}-{len(spec.columns)}")

@@ -57,7 +57,9 @@ def _nothing_ran() -> None:
     ran.clear()
 
 
-def run(storage: StorageManager, func: Any, table: Any = ROWS, config: Any = None, *, name: str = "s", **more: Any) -> Any:
+def run(
+    storage: StorageManager, func: Any, table: Any = ROWS, config: Any = None, *, name: str = "s", **more: Any
+) -> Any:
     return run_stage_with_tracking(name, func, table, {} if config is None else config, storage, **more)
 
 
@@ -81,25 +83,29 @@ def again(storage: StorageManager) -> StorageManager:
 def test_a_completed_run_is_recorded_whole(storage: StorageManager, ask: Ask) -> None:
     """Identity, time, rows and every part of the fingerprint stand in its row."""
     made = run(storage, double, ibis.memtable(ROWS), config={"k": 1})
-    assert {"a": [2, 4, 6], "b": ["x", None, "z"]} == made.order_by("a").to_pyarrow().to_pydict()
+    assert made.order_by("a").to_pyarrow().to_pydict() == {"a": [2, 4, 6], "b": ["x", None, "z"]}
     with storage.reading() as con:
         cursor = con.execute("FROM runs")
         row = dict(zip([d[0] for d in cursor.description or ()], cursor.fetchone() or (), strict=True))
         codes = dict(con.execute("FROM codes").fetchall())
         configs = dict(con.execute("FROM configs").fetchall())
-    assert ("s", "completed", "executed", "first run") == tuple(row[n] for n in ("stage", "status", "source", "reason"))
-    assert (3, 3, 0, 0, None) == tuple(row[n] for n in ("rows_in", "rows_out", "llm_calls", "tokens", "cost_usd"))
+    assert tuple(row[n] for n in ("stage", "status", "source", "reason")) == ("s", "completed", "executed", "first run")
+    assert tuple(row[n] for n in ("rows_in", "rows_out", "llm_calls", "tokens", "cost_usd")) == (3, 3, 0, 0, None)
     assert [ran[0]] == [str(row["run_id"])]
     assert row["input_fingerprint"].startswith("sha256:")
-    assert '{"k":1}' == configs[row["config_hash"]]
+    assert configs[row["config_hash"]] == '{"k":1}'
     assert any(name.startswith("module ") for name in json.loads(codes[row["code_hash"]]))
-    assert ["table"] == list(json.loads(row["input_parts"]))
+    assert list(json.loads(row["input_parts"])) == ["table"]
     assert row["started_at"] <= row["finished_at"] <= datetime.now(UTC).replace(tzinfo=None)
     assert row["duration_seconds"] > 0
     assert storage.invocation_id == str(row["invocation_id"])
     assert storage.invocation_id.replace("-", "") == row["trace_id"]
-    assert ("default", None, None, None, None) == tuple(
-        row[n] for n in ("tenant_id", "error", "error_type", "traceback", "parent_run_id")
+    assert tuple(row[n] for n in ("tenant_id", "error", "error_type", "traceback", "parent_run_id")) == (
+        "default",
+        None,
+        None,
+        None,
+        None,
     )
     origin = origin_of(made)
     assert origin is not None
@@ -126,7 +132,12 @@ def test_lineage_follows_results_and_queries_on_them(storage: StorageManager, as
     run(storage, keep, joined, name="three")
     run(storage, keep, one, name="four", inputs={"more": two, "same": one})
     ids = dict(ask(storage, "SELECT stage, run_id FROM runs"))
-    parents = {(ids["three"], ids["one"]), (ids["three"], ids["two"]), (ids["four"], ids["one"]), (ids["four"], ids["two"])}
+    parents = {
+        (ids["three"], ids["one"]),
+        (ids["three"], ids["two"]),
+        (ids["four"], ids["one"]),
+        (ids["four"], ids["two"]),
+    }
     assert parents == set(ask(storage, "FROM lineage"))
     storage.fold()
     assert parents == set(ask(storage, "FROM lineage"))
@@ -147,10 +158,10 @@ def test_what_a_stage_says_is_kept_redacted(storage: StorageManager, ask: Ask) -
     storage.listener = lambda who, event: heard.append((who.stage, event["e"]))
     run(storage, talk)
     (first, second) = ask(storage, "SELECT level, message FROM run_logs ORDER BY ts")
-    assert "info" == first[0]
+    assert first[0] == "info"
     assert not any(word in first[1] for word in ("zoe", "home", "\x1b", "\u202e"))
-    assert ("warning", "careful") == second
-    assert [(3, 3, "windows")] == ask(storage, "SELECT progress_done, progress_total, progress_unit FROM runs")
+    assert second == ("warning", "careful")
+    assert ask(storage, "SELECT progress_done, progress_total, progress_unit FROM runs") == [(3, 3, "windows")]
     assert {("s", "run"), ("s", "log")} == set(heard)
 
 
@@ -160,7 +171,13 @@ def test_model_calls_are_summed_and_an_unknown_price_stays_unknown(storage: Stor
     def call(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
         def one(of: StageContext, cost: float | None, **more: Any) -> None:
             of.count_call(
-                model="m", prompt_hash="p", input_tokens=10, output_tokens=more.pop("output", 5), cost_usd=cost, latency_ms=1.5, **more
+                model="m",
+                prompt_hash="p",
+                input_tokens=10,
+                output_tokens=more.pop("output", 5),
+                cost_usd=cost,
+                latency_ms=1.5,
+                **more,
             )
 
         with context.child("w1", rows_in=2) as child:
@@ -173,19 +190,28 @@ def test_model_calls_are_summed_and_an_unknown_price_stays_unknown(storage: Stor
 
     run(storage, call, config={"cost": 0.25}, name="priced")
     run(storage, call, config={"cost": None}, name="unpriced")
-    rows = "SELECT label, llm_calls, tokens, cost_usd, rows_in, rows_out, status FROM runs WHERE stage = ? ORDER BY label NULLS FIRST"
-    assert [
+    rows = (
+        "SELECT label, llm_calls, tokens, cost_usd, rows_in, rows_out, status FROM runs WHERE stage = ? "
+        "ORDER BY label NULLS FIRST"
+    )
+    assert ask(storage, rows, ["priced"]) == [
         (None, 3, 40, 1.0, 3, 3, "completed"),
         ("w1", 2, 25, 0.75, 2, 1, "completed"),
         ("w2", 1, 15, 0.25, None, None, "completed"),
-    ] == ask(storage, rows, ["priced"])
-    assert [(None, 3, 40, None), ("w1", 2, 25, 0.75), ("w2", 1, 15, None)] == [row[:4] for row in ask(storage, rows, ["unpriced"])]
-    assert [(6, 2, 1)] == ask(storage, "SELECT count(*), count(error), count(*) FILTER (cost_usd IS NULL) FROM llm_calls")
+    ]
+    assert [row[:4] for row in ask(storage, rows, ["unpriced"])] == [
+        (None, 3, 40, None),
+        ("w1", 2, 25, 0.75),
+        ("w2", 1, 15, None),
+    ]
+    assert ask(storage, "SELECT count(*), count(error), count(*) FILTER (cost_usd IS NULL) FROM llm_calls") == [
+        (6, 2, 1)
+    ]
     assert not [text for text in ask(storage, "SELECT error FROM llm_calls WHERE error IS NOT NULL") if "zoe" in text]
 
 
 def test_children_stand_below_their_parent(storage: StorageManager, ask: Ask) -> None:
-    """They share its stage, fingerprint and invocation; one that fails says so, and so does the parent if it isn't caught."""
+    """They share its stage, fingerprint and invocation; one that fails says so, and its parent unless it is caught."""
 
     def work(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
         with pytest.raises(ZeroDivisionError), context.child("caught"):
@@ -200,11 +226,11 @@ def test_children_stand_below_their_parent(storage: StorageManager, ask: Ask) ->
         "SELECT c.label, c.status, c.error_type, c.stage, c.input_fingerprint = p.input_fingerprint, "
         "c.invocation_id = p.invocation_id FROM runs c JOIN runs p ON c.parent_run_id = p.run_id ORDER BY c.label",
     )
-    assert [
+    assert rows == [
         ("caught", "failed", "ZeroDivisionError", "s", True, True),
         ("fatal", "failed", "KeyError", "s", True, True),
-    ] == rows
-    assert [("failed", "KeyError")] == ask(storage, "SELECT status, error_type FROM runs WHERE parent_run_id IS NULL")
+    ]
+    assert ask(storage, "SELECT status, error_type FROM runs WHERE parent_run_id IS NULL") == [("failed", "KeyError")]
 
 
 def test_inputs_reach_the_stage_and_count(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
@@ -216,12 +242,17 @@ def test_inputs_reach_the_stage_and_count(storage: StorageManager, ask: Ask, tmp
     (tmp_path / "f").write_text("1")
     files = Files((tmp_path / "f",))
     made = run(storage, use, inputs={"more": ROWS, "files": files})
-    assert [1, 3] == sorted(made.to_pyarrow()["n"].to_pylist())
+    assert sorted(made.to_pyarrow()["n"].to_pylist()) == [1, 3]
     run(storage, use, inputs={"files": files, "more": ROWS})
     run(storage, use, inputs={"more": ROWS.slice(1), "files": files})
     (tmp_path / "f").write_text("2")
     run(storage, use, inputs={"more": ROWS.slice(1), "files": files})
-    assert ["first run", "unchanged", "input changed", "input changed"] == [reason for _, reason in reasons(ask, storage)]
+    assert [reason for _, reason in reasons(ask, storage)] == [
+        "first run",
+        "unchanged",
+        "input changed",
+        "input changed",
+    ]
 
 
 # -- hits, and why not
@@ -233,10 +264,14 @@ def test_the_second_time_nothing_runs(storage: StorageManager, ask: Ask) -> None
         run(storage, keep)
     storage = again(storage)
     made = run(storage, keep)
-    assert 1 == len(ran)
-    assert [("executed", "first run"), ("checkpoint", "unchanged"), ("checkpoint", "unchanged")] == reasons(ask, storage)
+    assert len(ran) == 1
+    assert reasons(ask, storage) == [
+        ("executed", "first run"),
+        ("checkpoint", "unchanged"),
+        ("checkpoint", "unchanged"),
+    ]
     assert ROWS.to_pylist() == made.to_pyarrow().to_pylist()
-    assert [(1, 3, 3)] == ask(storage, "SELECT count(DISTINCT output_hash), min(rows_out), count(started_at) FROM runs")
+    assert ask(storage, "SELECT count(DISTINCT output_hash), min(rows_out), count(started_at) FROM runs") == [(1, 3, 3)]
     storage.close()
 
 
@@ -249,8 +284,8 @@ def test_a_hit_never_reads_its_input(storage: StorageManager) -> None:
     origin.path.unlink()
     ran.clear()
     made = run(storage, double, first, name="two")
-    assert [] == ran
-    assert [2, 4, 6] == sorted(made.to_pyarrow()["a"].to_pylist())
+    assert ran == []
+    assert sorted(made.to_pyarrow()["a"].to_pylist()) == [2, 4, 6]
 
 
 def test_every_part_of_the_fingerprint_is_named_when_it_changed(storage: StorageManager, ask: Ask) -> None:
@@ -281,8 +316,8 @@ def test_stages_of_another_name_or_tenant_are_others(storage: StorageManager, as
     run(storage, keep, name="two")
     other = StorageManager(storage.db_path, tenant_id="other")
     run(other, keep, name="one")
-    assert 3 == len(ran)
-    assert [("executed", "first run")] == reasons(ask, storage, "two")
+    assert len(ran) == 3
+    assert reasons(ask, storage, "two") == [("executed", "first run")]
 
 
 def test_only_declared_keys_count(storage: StorageManager, ask: Ask) -> None:
@@ -295,13 +330,19 @@ def test_only_declared_keys_count(storage: StorageManager, ask: Ask) -> None:
 
     for config in (Settings(), Settings(other=1), Settings(by=3)):
         run(storage, scaled, ibis.memtable(ROWS), config, config_keys=("by", "token"))
-    assert ["first run", "unchanged", "config changed"] == [reason for _, reason in reasons(ask, storage)]
+    assert [reason for _, reason in reasons(ask, storage)] == ["first run", "unchanged", "config changed"]
     with pytest.raises(KeyError, match="does not declare"):
         run(storage, scaled, ibis.memtable(ROWS), Settings(), config_keys=("other",))
     with pytest.raises(ConfigError):
         run(storage, scaled, ibis.memtable(ROWS), Settings(), config_keys=("nothing",))
     assert not [text for text in ask(storage, "SELECT config FROM configs") if "Zorro" in text]
-    assert ["completed", "completed", "completed", "failed", "failed"] == ask(storage, "SELECT status FROM runs ORDER BY started_at")
+    assert ask(storage, "SELECT status FROM runs ORDER BY started_at") == [
+        "completed",
+        "completed",
+        "completed",
+        "failed",
+        "failed",
+    ]
 
 
 def test_a_forced_run_runs(storage: StorageManager, ask: Ask) -> None:
@@ -309,7 +350,7 @@ def test_a_forced_run_runs(storage: StorageManager, ask: Ask) -> None:
     run(storage, keep)
     run(storage, keep, force=True)
     run(storage, keep)
-    assert [("executed", "first run"), ("executed", "forced"), ("checkpoint", "unchanged")] == reasons(ask, storage)
+    assert reasons(ask, storage) == [("executed", "first run"), ("executed", "forced"), ("checkpoint", "unchanged")]
     assert not list(storage.checkpoint_dir.rglob("*.corrupt*"))
 
 
@@ -327,7 +368,7 @@ def test_a_failed_run_is_tried_again(storage: StorageManager, ask: Ask) -> None:
             run(storage, fail)
     flag.clear()
     run(storage, fail)
-    assert ["failed", "failed", "completed"] == ask(storage, "SELECT status FROM runs ORDER BY started_at")
+    assert ask(storage, "SELECT status FROM runs ORDER BY started_at") == ["failed", "failed", "completed"]
 
 
 def test_early_cut_off(storage: StorageManager, ask: Ask) -> None:
@@ -336,11 +377,15 @@ def test_early_cut_off(storage: StorageManager, ask: Ask) -> None:
     run(storage, after, run(storage, keep, name="one"), name="two")
 
     def same(table: Any, config: Any, *, run_id: str) -> Any:
-        return table.slice(1).combine_chunks() if config.get("less") else pa.concat_tables([table.slice(1), table.slice(0, 1)])
+        return (
+            table.slice(1).combine_chunks()
+            if config.get("less")
+            else pa.concat_tables([table.slice(1), table.slice(0, 1)])
+        )
 
     run(storage, after, run(storage, same, name="one"), name="two")
     run(storage, after, run(storage, same, config={"less": 1}, name="one"), name="two")
-    assert ["first run", "unchanged", "input changed"] == [reason for _, reason in reasons(ask, storage, "two")]
+    assert [reason for _, reason in reasons(ask, storage, "two")] == ["first run", "unchanged", "input changed"]
 
 
 def checkpoint(storage: StorageManager) -> Path:
@@ -395,13 +440,14 @@ def test_a_footer_that_was_harmed_unseen_is_found(storage: StorageManager, ask: 
         from egregora.pipeline.runner import run_stage_with_tracking
         import stranger
         storage = StorageManager({str(storage.db_path)!r})
-        print(run_stage_with_tracking("s", stranger.stage, pa.table({{"a": [1]}}), {{}}, storage).to_pyarrow().to_pydict())
+        made = run_stage_with_tracking("s", stranger.stage, pa.table({{"a": [1]}}), {{}}, storage)
+        print(made.to_pyarrow().to_pydict())
         """
     (storage.directory.parents[1] / "stranger.py").write_text("def stage(table, config, *, run_id): return table")
     python(script)
     flip_footer_unseen(checkpoint(storage))
-    assert "{'a': [1]}" == python(script).stdout.strip()
-    assert ["first run", "checkpoint corrupt"] == [reason for _, reason in reasons(ask, storage)]
+    assert python(script).stdout.strip() == "{'a': [1]}"
+    assert [reason for _, reason in reasons(ask, storage)] == ["first run", "checkpoint corrupt"]
 
 
 def put(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
@@ -425,7 +471,12 @@ def test_a_checkpoint_whose_files_are_gone_is_a_miss(storage: StorageManager, as
     harm(storage.directory)
     run(storage, put)
     run(storage, put)
-    assert ["first run", "unchanged", "checkpoint corrupt", "unchanged"] == [reason for _, reason in reasons(ask, storage)]
+    assert [reason for _, reason in reasons(ask, storage)] == [
+        "first run",
+        "unchanged",
+        "checkpoint corrupt",
+        "unchanged",
+    ]
 
 
 def test_a_copied_site_hits(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
@@ -439,11 +490,11 @@ def test_a_copied_site_hits(storage: StorageManager, ask: Ask, tmp_path: Path) -
     moved = StorageManager(copy / "egregora.duckdb")
     for _ in range(2):
         made = run(moved, keep)
-    assert ("checkpoint", "unchanged") == reasons(ask, moved)[-1]
-    assert [1_000_000_000] == ask(moved, "SELECT DISTINCT checkpoint_mtime_ns FROM runs WHERE source = 'checkpoint'")
-    assert ["a", "b"] == list(made.columns)
+    assert reasons(ask, moved)[-1] == ("checkpoint", "unchanged")
+    assert ask(moved, "SELECT DISTINCT checkpoint_mtime_ns FROM runs WHERE source = 'checkpoint'") == [1_000_000_000]
+    assert list(made.columns) == ["a", "b"]
     made = run(moved, double, made, name="two")
-    assert ["a", "b"] == list(made.columns)
+    assert list(made.columns) == ["a", "b"]
     moved.close()
 
 
@@ -453,7 +504,7 @@ def test_a_checkpoint_that_another_process_made_anew_is_no_corrupt_one(storage: 
     other = StorageManager(storage.db_path)
     run(other, keep, force=True)
     run(storage, keep)
-    assert ["first run", "forced", "unchanged"] == [reason for _, reason in reasons(ask, storage)]
+    assert [reason for _, reason in reasons(ask, storage)] == ["first run", "forced", "unchanged"]
 
 
 @pytest.mark.parametrize(
@@ -479,13 +530,18 @@ def test_what_can_not_be_identified_runs_every_time(storage: StorageManager, ask
     func = functools.partial(small, object()) if "func" in broken else small
     for _ in range(2):
         run_stage_with_tracking(
-            "s", func, broken.get("table", ROWS), broken.get("config", {}), storage, distributions=broken.get("distributions", ())
+            "s",
+            func,
+            broken.get("table", ROWS),
+            broken.get("config", {}),
+            storage,
+            distributions=broken.get("distributions", ()),
         )
-    assert 2 == len(ran)
+    assert len(ran) == 2
     rows = ask(storage, "SELECT input_fingerprint, reason FROM runs")
-    assert 2 == len({fingerprint for fingerprint, _ in rows})
+    assert len({fingerprint for fingerprint, _ in rows}) == 2
     assert all(fingerprint.startswith("unknown:") and reason.startswith("unknown: ") for fingerprint, reason in rows)
-    assert [("warning", 2)] == ask(storage, "SELECT level, count(*) FROM run_logs GROUP BY level")
+    assert ask(storage, "SELECT level, count(*) FROM run_logs GROUP BY level") == [("warning", 2)]
 
 
 def test_a_configuration_that_holds_itself_is_unknown(storage: StorageManager, ask: Ask) -> None:
@@ -493,13 +549,13 @@ def test_a_configuration_that_holds_itself_is_unknown(storage: StorageManager, a
     config: dict[str, Any] = {}
     config["self"] = config
     run(storage, keep, ROWS, config)
-    assert [("executed", "unknown: it refers to itself")] == reasons(ask, storage)
+    assert reasons(ask, storage) == [("executed", "unknown: it refers to itself")]
 
 
 def test_results_of_unknown_runs_do_not_mix(storage: StorageManager) -> None:
     """Two runs at the same moment keep their own results."""
     made = [run(storage, keep, pa.table({"a": [number]}), {"f": object()}) for number in range(5)]
-    assert [[0], [1], [2], [3], [4]] == [table.to_pyarrow()["a"].to_pylist() for table in made]
+    assert [table.to_pyarrow()["a"].to_pylist() for table in made] == [[0], [1], [2], [3], [4]]
 
 
 def test_while_somebody_holds_the_catalog_stages_run(storage: StorageManager, ask: Ask) -> None:
@@ -512,7 +568,7 @@ def test_while_somebody_holds_the_catalog_stages_run(storage: StorageManager, as
     run(storage, keep)
     storage.fold()
     found = reasons(ask, storage)
-    assert ["executed", "executed", "checkpoint"] == [source for source, _ in found]
+    assert [source for source, _ in found] == ["executed", "executed", "checkpoint"]
     assert found[1][1].startswith("unknown: the catalog is held open")
     storage.close()
 
@@ -526,7 +582,12 @@ def test_a_hit_while_somebody_holds_the_catalog(storage: StorageManager, ask: As
     run(storage, keep, config={"k": 1})
     run(storage, keep)
     con.close()
-    assert ["first run", "config changed", "unchanged", "config changed"] == [reason for _, reason in reasons(ask, storage)]
+    assert [reason for _, reason in reasons(ask, storage)] == [
+        "first run",
+        "config changed",
+        "unchanged",
+        "config changed",
+    ]
 
 
 # -- failures
@@ -546,7 +607,7 @@ def test_a_failure_is_recorded_and_raised(storage: StorageManager, ask: Ask) -> 
     ((status, error, kind, traceback, rows_in, rows_out),) = ask(
         storage, "SELECT status, error, error_type, traceback, rows_in, rows_out FROM runs"
     )
-    assert ("failed", "ValueError", 3, None) == (status, kind, rows_in, rows_out)
+    assert (status, kind, rows_in, rows_out) == ("failed", "ValueError", 3, None)
     assert "zoe" not in error + traceback
     assert str(Path(__file__).parent) not in traceback
     assert "test_runs_tracking.py:" in traceback
@@ -555,8 +616,12 @@ def test_a_failure_is_recorded_and_raised(storage: StorageManager, ask: Ask) -> 
     assert not any(line.split(":")[0].startswith("/") for line in traceback.splitlines())
 
 
-@pytest.mark.parametrize("raw", [pa.table({"author_raw": ["Zorro"]}), ibis.memtable({"author_raw": ["Zorro"]}), "files"])
-def test_before_names_are_protected_messages_are_withheld(storage: StorageManager, ask: Ask, tmp_path: Path, raw: Any) -> None:
+@pytest.mark.parametrize(
+    "raw", [pa.table({"author_raw": ["Zorro"]}), ibis.memtable({"author_raw": ["Zorro"]}), "files"]
+)
+def test_before_names_are_protected_messages_are_withheld(
+    storage: StorageManager, ask: Ask, tmp_path: Path, raw: Any
+) -> None:
     """Only our own errors, which never hold text of a chat, are told; the class of others is."""
     (tmp_path / "f").write_text("x")
     table = Files((tmp_path / "f",)) if isinstance(raw, str) else raw
@@ -575,7 +640,7 @@ def test_before_names_are_protected_messages_are_withheld(storage: StorageManage
     found = ask(storage, "SELECT error, traceback FROM runs ORDER BY started_at")
     assert "Zorro" not in str(found)
     assert "ValueError" in found[0][0]
-    assert "line 7 is odd (look at it)" == found[1][0]
+    assert found[1][0] == "line 7 is odd (look at it)"
 
 
 def test_stopping_from_the_keyboard_is_recorded(storage: StorageManager, ask: Ask) -> None:
@@ -586,9 +651,9 @@ def test_stopping_from_the_keyboard_is_recorded(storage: StorageManager, ask: As
 
     with pytest.raises(KeyboardInterrupt):
         run(storage, stop)
-    assert [("failed", "interrupted", "interrupted from the keyboard", None)] == ask(
-        storage, "SELECT status, error_type, error, traceback FROM runs"
-    )
+    assert ask(storage, "SELECT status, error_type, error, traceback FROM runs") == [
+        ("failed", "interrupted", "interrupted from the keyboard", None)
+    ]
 
 
 def test_an_error_that_goes_round_in_circles_ends(storage: StorageManager, ask: Ask) -> None:
@@ -601,7 +666,7 @@ def test_an_error_that_goes_round_in_circles_ends(storage: StorageManager, ask: 
 
     with pytest.raises(ValueError):
         run(storage, circle)
-    assert ["one ?"] == ask(storage, "SELECT error FROM runs")
+    assert ask(storage, "SELECT error FROM runs") == ["one ?"]
 
 
 def test_a_missing_export_is_a_failed_run(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
@@ -609,7 +674,7 @@ def test_a_missing_export_is_a_failed_run(storage: StorageManager, ask: Ask, tmp
     with pytest.raises(FileNotFoundError):
         run(storage, read, Files((tmp_path / "Chat with Zorro.zip",)))
     ((status, error, reason),) = ask(storage, "SELECT status, error, reason FROM runs")
-    assert ("failed", "unknown: export 1 can't be read (No such file or directory)") == (status, reason)
+    assert (status, reason) == ("failed", "unknown: export 1 can't be read (No such file or directory)")
     assert "Zorro" not in error
     storage.close()
     for path in storage.directory.rglob("*"):
@@ -621,7 +686,7 @@ def test_what_is_no_table_is_no_result(storage: StorageManager, ask: Ask, result
     """A stage returns a table."""
     with pytest.raises(SchemaError, match="not a table"):
         run(storage, lambda table, config, run_id: result)
-    assert ["failed"] == ask(storage, "SELECT status FROM runs")
+    assert ask(storage, "SELECT status FROM runs") == ["failed"]
 
 
 def test_a_site_that_can_not_be_written_is_explained(tmp_path: Path) -> None:
@@ -629,7 +694,7 @@ def test_a_site_that_can_not_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "site").write_text("")
     with pytest.raises(StorageError, match="can't be written"):
         run(StorageManager(tmp_path / "site" / ".egregora" / "egregora.duckdb"), keep)
-    assert [] == ran
+    assert ran == []
 
 
 def test_a_journal_that_can_not_be_written_stops_nothing(storage: StorageManager, capsys: Any, ask: Ask) -> None:
@@ -638,7 +703,7 @@ def test_a_journal_that_can_not_be_written_stops_nothing(storage: StorageManager
     storage.journal_dir.write_text("a file in the folder's place")
     run(storage, keep)
     run(storage, keep)
-    assert [("executed", "first run"), ("checkpoint", "unchanged")] == reasons(ask, storage)
+    assert reasons(ask, storage) == [("executed", "first run"), ("checkpoint", "unchanged")]
     storage.close()
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     assert {"completed", "running"} == {line["status"] for line in lines if line["e"] == "run"}
@@ -703,7 +768,9 @@ def test_record_run_inserts_and_updates(storage: StorageManager, ask: Ask) -> No
     """First insert, then update what is given; times are UTC whatever their zone."""
     run_id = str(uuid.uuid4())
     started = datetime(2024, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
-    record_run(storage, run_id.upper(), "s", "running", None, "sha256:x", rows_in=3, started_at=started, label=Path("w"))
+    record_run(
+        storage, run_id.upper(), "s", "running", None, "sha256:x", rows_in=3, started_at=started, label=Path("w")
+    )
     rows = "SELECT run_id, status, rows_in, rows_out, started_at, label, error FROM runs"
     expected = (uuid.UUID(run_id), "running", 3, None, datetime(2024, 1, 1, 10), "w", None)
     assert [expected] == ask(storage, rows)
@@ -711,16 +778,16 @@ def test_record_run_inserts_and_updates(storage: StorageManager, ask: Ask) -> No
     ((_, status, rows_in, _, started_at, label, error),) = ask(storage, rows)
     assert ("failed", 4, datetime(2024, 1, 1, 10), "w") == (status, rows_in, started_at, label)
     assert "zoe" not in error
-    record_run(storage, uuid.UUID(run_id.replace("-", "")), "s", "completed", None, "sha256:x", rows_out=4)  # type: ignore[arg-type]
-    assert [("completed", 4)] == ask(storage, "SELECT status, rows_out FROM runs")
+    record_run(storage, run_id.replace("-", ""), "s", "completed", None, "sha256:x", rows_out=4)
+    assert ask(storage, "SELECT status, rows_out FROM runs") == [("completed", 4)]
     storage.fold()
-    assert [("completed", 4)] == ask(storage, "SELECT status, rows_out FROM runs")
+    assert ask(storage, "SELECT status, rows_out FROM runs") == [("completed", 4)]
 
 
 def test_record_run_of_what_has_ended_needs_no_beginning(storage: StorageManager, ask: Ask) -> None:
     """A row that is told of only at its end began when it ended."""
     record_run(storage, str(uuid.uuid4()), "s", "completed", None, "sha256:x")
-    assert [True] == ask(storage, "SELECT started_at = finished_at FROM runs")
+    assert ask(storage, "SELECT started_at = finished_at FROM runs") == [True]
 
 
 @pytest.mark.parametrize(
@@ -735,10 +802,17 @@ def test_record_run_refuses_what_it_does_not_know(
     storage: StorageManager, ask: Ask, arguments: dict[str, Any], metrics: dict[str, Any], error: type[Exception]
 ) -> None:
     """Neither a fourth status, nor a column that isn't there, nor an id that is none."""
-    given = {"run_id": str(uuid.uuid4()), "stage": "s", "status": "running", "error": None, "fingerprint": "x", **arguments}
+    given = {
+        "run_id": str(uuid.uuid4()),
+        "stage": "s",
+        "status": "running",
+        "error": None,
+        "fingerprint": "x",
+        **arguments,
+    }
     with pytest.raises(error):
         record_run(storage, **given, **metrics)
-    assert [] == ask(storage, "FROM runs")
+    assert ask(storage, "FROM runs") == []
 
 
 # -- stages as data
@@ -749,8 +823,8 @@ def test_a_stage_is_cast_to_its_declared_table(storage: StorageManager, ask: Ask
     spec = TableSpec("t", "t", (Column("size", "BIGINT", "bytes", False),))
     (tmp_path / "export").write_text("12345")
     made = run_stage(Stage("read", read, spec, (), ("duckdb",)), Files((tmp_path / "export",)), {}, storage)
-    assert [5] == made.to_pyarrow()["size"].to_pylist()
-    assert [("read", 1, 1)] == ask(storage, "SELECT stage, rows_in, rows_out FROM runs")
+    assert made.to_pyarrow()["size"].to_pylist() == [5]
+    assert ask(storage, "SELECT stage, rows_in, rows_out FROM runs") == [("read", 1, 1)]
 
 
 def test_results_stay_on_the_backend_of_their_input(storage: StorageManager) -> None:
@@ -758,7 +832,7 @@ def test_results_stay_on_the_backend_of_their_input(storage: StorageManager) -> 
     con = ibis.duckdb.connect()
     table = con.create_table("t", ROWS)
     made = run(storage, double, table)
-    assert 3 == made.join(table, made.b == table.b, how="left", rname="{name}_t").count().to_pyarrow().as_py()
+    assert made.join(table, made.b == table.b, how="left", rname="{name}_t").count().to_pyarrow().as_py() == 3
     derived = run(storage, double, table.filter(table.a > 1), name="derived")
     assert derived.get_backend() is con
     assert run(storage, keep, name="ours").get_backend() is storage.backend

@@ -62,9 +62,9 @@ def begun(owner: str, run_id: str | None = None, **fields: Any) -> dict[str, Any
 def test_the_folder_is_closed_to_others_and_to_git(storage: StorageManager) -> None:
     """What lies beside the catalog is for its owner's eyes, and stays out of version control."""
     note(storage)
-    assert 0o700 == stat.S_IMODE(storage.directory.stat().st_mode)
-    assert "*\n" == (storage.directory / ".gitignore").read_text()
-    assert 0o600 == stat.S_IMODE(next(storage.journal_dir.glob("*.jsonl")).stat().st_mode)
+    assert stat.S_IMODE(storage.directory.stat().st_mode) == 0o700
+    assert (storage.directory / ".gitignore").read_text() == "*\n"
+    assert stat.S_IMODE(next(storage.journal_dir.glob("*.jsonl")).stat().st_mode) == 0o600
 
 
 def test_a_folder_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ def test_a_folder_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
 def test_the_key_is_made_once_and_kept(storage: StorageManager, tmp_path: Path) -> None:
     """32 random bytes, the same for ever, for nobody else to read."""
     key = storage.site_key()
-    assert 32 == len(key)
+    assert len(key) == 32
     assert key == StorageManager(storage.db_path).site_key()
-    assert 0o600 == stat.S_IMODE((storage.directory / "key").stat().st_mode)
+    assert stat.S_IMODE((storage.directory / "key").stat().st_mode) == 0o600
     assert key != StorageManager(tmp_path / "other" / "egregora.duckdb").site_key()
     (storage.directory / "key").write_text("no hex")
     with pytest.raises(StorageError, match="key can't be read"):
@@ -90,7 +90,7 @@ def test_the_key_is_made_once_and_kept(storage: StorageManager, tmp_path: Path) 
 def test_looking_makes_nothing(tmp_path: Path, ask: Ask) -> None:
     """Asking a site that isn't there gives no rows and leaves no folder."""
     storage = StorageManager(tmp_path / "none" / "egregora.duckdb")
-    assert [] == ask(storage, COUNTS)
+    assert ask(storage, COUNTS) == []
     assert not (tmp_path / "none").exists()
 
 
@@ -109,7 +109,7 @@ def test_a_run_is_seen_before_and_after_it_is_folded(storage: StorageManager, as
     assert before == ask(storage, rows)
     for _ in range(3):
         note(storage)
-    assert [("completed", 4)] == ask(storage, COUNTS)
+    assert ask(storage, COUNTS) == [("completed", 4)]
 
 
 def test_what_stands_beside_runs_is_counted_once(storage: StorageManager, ask: Ask) -> None:
@@ -119,11 +119,11 @@ def test_what_stands_beside_runs_is_counted_once(storage: StorageManager, ask: A
     storage.append([{"e": "config", "config_hash": "h", "config": "{}"}] * 2)
     asked = "SELECT (SELECT count(*) FROM run_logs), (SELECT count(*) FROM configs)"
     for _ in range(3):
-        assert [(2, 1)] == ask(storage, asked)
+        assert ask(storage, asked) == [(2, 1)]
         storage.fold()
     storage.append([{"e": "log", "run_id": run_id, "ts": module.now(), "level": "info", "message": "y"}])
     storage.append([{"e": "config", "config_hash": "h", "config": "{}"}])
-    assert [(3, 1)] == ask(storage, asked)
+    assert ask(storage, asked) == [(3, 1)]
 
 
 def test_a_line_that_can_not_go_in_holds_up_nothing(storage: StorageManager, ask: Ask) -> None:
@@ -138,7 +138,14 @@ def test_a_line_that_can_not_go_in_holds_up_nothing(storage: StorageManager, ask
             {"e": "log", "run_id": run_id, "ts": "soon", "level": "info", "message": "x"},
             {"e": "log", "run_id": run_id, "ts": module.now(), "level": "info", "message": None},
             {"e": "config", "config_hash": "h"},
-            {"e": "call", "run_id": run_id, "ts": module.now(), "model": "m", "prompt_hash": "p", "cost_usd": float("nan")},
+            {
+                "e": "call",
+                "run_id": run_id,
+                "ts": module.now(),
+                "model": "m",
+                "prompt_hash": "p",
+                "cost_usd": float("nan"),
+            },
             begun(storage.owner, run_id, rows_in=10**40, rows_out=[1], label="\0\ud800", duration_seconds="long"),
         ]
     )
@@ -146,10 +153,10 @@ def test_a_line_that_can_not_go_in_holds_up_nothing(storage: StorageManager, ask
         assert [(uuid.UUID(run_id), None, None, "\0?", None)] == ask(
             storage, "SELECT run_id, rows_in, rows_out, label, duration_seconds FROM runs"
         )
-        assert [(0, 0, 1)] == ask(
+        assert ask(
             storage,
             "SELECT (SELECT count(*) FROM run_logs), (SELECT count(*) FROM configs), (SELECT count(*) FROM llm_calls)",
-        )
+        ) == [(0, 0, 1)]
         storage.fold()
 
 
@@ -159,7 +166,7 @@ def test_lines_that_can_not_be_read_are_counted(storage: StorageManager, ask: As
     journal_of(storage, owner, begun(owner), tail=b"garbage\n\xff\n{torn")
     storage.fold()
     assert [(owner, 2)] == ask(storage, "SELECT owner, unreadable FROM journals")
-    assert [("failed", 1)] == ask(storage, COUNTS)
+    assert ask(storage, COUNTS) == [("failed", 1)]
 
 
 def test_the_later_word_counts_whoever_says_it(storage: StorageManager, ask: Ask) -> None:
@@ -168,9 +175,9 @@ def test_the_later_word_counts_whoever_says_it(storage: StorageManager, ask: Ask
     other = f"{'0' * 8}-9-9"
     journal_of(storage, other, begun(other, run_id, status="completed", finished_at="2024-01-01 00:00:09", at=2))
     journal_of(storage, f"{'1' * 8}-1-1", begun("", run_id, at=1))
-    assert [("completed", 1)] == ask(storage, COUNTS)
+    assert ask(storage, COUNTS) == [("completed", 1)]
     storage.fold()
-    assert [("completed", 1)] == ask(storage, COUNTS)
+    assert ask(storage, COUNTS) == [("completed", 1)]
 
 
 def test_a_row_can_be_corrected(storage: StorageManager, ask: Ask) -> None:
@@ -215,9 +222,9 @@ def test_a_word_that_comes_late_is_truer_than_interrupted(storage: StorageManage
     journal_of(storage, owner, begun(owner, run_id))
     storage.fold()
     record_run(storage, run_id, "a", "completed", None, "sha256:x")
-    assert [("completed", None, None)] == ask(storage, "SELECT status, error, error_type FROM runs")
+    assert ask(storage, "SELECT status, error, error_type FROM runs") == [("completed", None, None)]
     storage.fold()
-    assert [("completed", None, None)] == ask(storage, "SELECT status, error, error_type FROM runs")
+    assert ask(storage, "SELECT status, error, error_type FROM runs") == [("completed", None, None)]
 
 
 def test_a_running_row_whose_journal_is_gone_is_interrupted(storage: StorageManager, ask: Ask) -> None:
@@ -228,7 +235,10 @@ def test_a_running_row_whose_journal_is_gone_is_interrupted(storage: StorageMana
     storage.fold() if storage.directory.exists() else storage.create()
     storage.fold()
     con.execute(f"ATTACH '{storage.db_path}' AS cat")
-    insert = "INSERT INTO cat.runs (run_id, stage, status, input_fingerprint, started_at, owner) VALUES (uuid(), 'a', 'running', 'x', now()::TIMESTAMP, ?)"
+    insert = (
+        "INSERT INTO cat.runs (run_id, stage, status, input_fingerprint, started_at, owner) "
+        "VALUES (uuid(), 'a', 'running', 'x', now()::TIMESTAMP, ?)"
+    )
     con.execute(insert, [owner])
     con.execute(insert, [other])
     con.close()
@@ -244,7 +254,7 @@ def test_runs_on_another_machine_are_left_alone(storage: StorageManager, ask: As
     owner = f"{'0' * 8}-1-1"
     path = journal_of(storage, owner, begun(owner))
     storage.fold()
-    assert [("running", 1)] == ask(storage, COUNTS)
+    assert ask(storage, COUNTS) == [("running", 1)]
     assert path.exists()
 
 
@@ -252,8 +262,8 @@ def test_our_own_runs_are_not_taken_for_dead(storage: StorageManager, ask: Ask) 
     """A process may ask about itself."""
     note(storage, "running")
     for _ in range(2):
-        assert [("running", 1)] == ask(storage, COUNTS)
-        assert [("running", 1)] == ask(StorageManager(storage.db_path), COUNTS)
+        assert ask(storage, COUNTS) == [("running", 1)]
+        assert ask(StorageManager(storage.db_path), COUNTS) == [("running", 1)]
         storage.fold()
 
 
@@ -295,15 +305,17 @@ def test_a_plain_client_holds_up_nothing(
             assert made.count().to_pyarrow().as_py() == 1 if hasattr(made, "count") else made
             """
         )
-        assert [(1,)] == con.execute("SELECT count(*) FROM runs").fetchall()
+        assert con.execute("SELECT count(*) FROM runs").fetchall() == [(1,)]
     finally:
         con.close()
-    assert [("a",), ("b",), ("c",)] == [(stage,) for stage in ask(storage, "SELECT stage FROM runs ORDER BY stage")]
+    assert [(stage,) for stage in ask(storage, "SELECT stage FROM runs ORDER BY stage")] == [("a",), ("b",), ("c",)]
     storage.fold()
     plain = duckdb.connect(str(storage.db_path), read_only=True)
-    assert [("a", "completed"), ("b", "completed"), ("c", "completed")] == plain.execute(
-        "SELECT stage, status FROM runs ORDER BY stage"
-    ).fetchall()
+    assert plain.execute("SELECT stage, status FROM runs ORDER BY stage").fetchall() == [
+        ("a", "completed"),
+        ("b", "completed"),
+        ("c", "completed"),
+    ]
     plain.close()
 
 
@@ -337,7 +349,7 @@ def test_a_fold_that_was_put_off_is_done_later_by_itself(storage: StorageManager
             con = duckdb.connect(str(storage.db_path), read_only=True)
             (seen,) = con.execute("SELECT count(*) FROM runs").fetchone() or (0,)
             con.close()
-    assert 2 == seen
+    assert seen == 2
 
 
 def test_what_the_asker_raises_comes_out_as_it_is(storage: StorageManager) -> None:
@@ -370,10 +382,17 @@ def damaged(good: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("how", damaged(b""))
 @pytest.mark.parametrize("first", ["look", "fold"])
-def test_a_damaged_catalog_is_set_aside_and_rebuilt(storage: StorageManager, ask: Ask, capsys: Any, how: str, first: str) -> None:
+def test_a_damaged_catalog_is_set_aside_and_rebuilt(
+    storage: StorageManager, ask: Ask, capsys: Any, how: str, first: str
+) -> None:
     """Nothing of it is deleted, and all that the journals hold, packed ones too, is there again."""
     owner = f"{host_id()}-1-1"
-    journal_of(storage, owner, begun(owner), {"e": "log", "run_id": str(uuid.uuid4()), "ts": module.now(), "level": "info", "message": "x"})
+    journal_of(
+        storage,
+        owner,
+        begun(owner),
+        {"e": "log", "run_id": str(uuid.uuid4()), "ts": module.now(), "level": "info", "message": "x"},
+    )
     note(storage)
     storage.fold()
     assert (storage.journal_dir / f"{owner}.jsonl.gz").exists()
@@ -382,8 +401,8 @@ def test_a_damaged_catalog_is_set_aside_and_rebuilt(storage: StorageManager, ask
     if first == "fold":
         storage.fold()
     for _ in range(2):
-        assert [("completed", 1), ("failed", 1)] == ask(storage, COUNTS)
-        assert [1] == ask(storage, "SELECT count(*) FROM run_logs")
+        assert ask(storage, COUNTS) == [("completed", 1), ("failed", 1)]
+        assert ask(storage, "SELECT count(*) FROM run_logs") == [1]
         storage.fold()
     kept = [path for path in storage.directory.iterdir() if ".damaged-" in path.name]
     assert [damage] == [path.read_bytes() for path in kept]
@@ -402,15 +421,15 @@ def test_damage_inside_is_found_when_it_is_read(storage: StorageManager, ask: As
     storage.db_path.write_bytes(bytes(data if how == "flipped" else storage.db_path.read_bytes()[: len(data) // 2]))
     for _ in range(3):
         try:
-            assert [("running", 50)] == ask(storage, COUNTS)
+            assert ask(storage, COUNTS) == [("running", 50)]
             break
         except StorageError as error:
-            assert "damaged" in str(error)
+            assert "damaged" in str(error)  # noqa: PT017
     else:
         pytest.fail("the catalog was not mended")
     assert [path for path in storage.directory.iterdir() if ".damaged-" in path.name]
     storage.fold()
-    assert [("running", 50)] == ask(storage, COUNTS)
+    assert ask(storage, COUNTS) == [("running", 50)]
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut"])
@@ -429,8 +448,8 @@ def test_damage_inside_is_found_when_it_is_written(storage: StorageManager, ask:
             storage.fold()
             break
         except StorageError as error:
-            assert "damaged" in str(error)
-    assert [("running", 51)] == ask(storage, COUNTS)
+            assert "damaged" in str(error)  # noqa: PT017
+    assert ask(storage, COUNTS) == [("running", 51)]
 
 
 def test_a_newer_catalog_is_refused_untouched(storage: StorageManager, capsys: Any) -> None:
@@ -480,11 +499,11 @@ def test_migration_steps_are_done_whole_or_not_at_all(storage: StorageManager) -
     con.close()
     con = duckdb.connect()
     con.execute(f"ATTACH '{storage.db_path}' AS cat")
-    assert [(SCHEMA_VERSION,)] == con.execute("FROM cat.schema_version").fetchall()
+    assert con.execute("FROM cat.schema_version").fetchall() == [(SCHEMA_VERSION,)]
     assert "extra" not in [row[0] for row in con.execute("DESCRIBE cat.runs").fetchall()]
     migrate(con, SCHEMA_VERSION, steps, SCHEMA_VERSION + 2)
-    assert [(SCHEMA_VERSION + 2,)] == con.execute("FROM cat.schema_version").fetchall()
-    assert [("a",)] == con.execute("SELECT extra FROM cat.runs").fetchall()
+    assert con.execute("FROM cat.schema_version").fetchall() == [(SCHEMA_VERSION + 2,)]
+    assert con.execute("SELECT extra FROM cat.runs").fetchall() == [("a",)]
     con.close()
 
 
@@ -522,7 +541,7 @@ def test_a_read_only_site_can_be_read(python: Any) -> None:
                 print(con.execute("SELECT status, count(*) FROM runs GROUP BY ALL ORDER BY ALL").fetchall())
             """
         )
-        assert "[('completed', 2), ('failed', 1)]" == done.stdout.strip()
+        assert done.stdout.strip() == "[('completed', 2), ('failed', 1)]"
     finally:
         for folder in (top, storage.directory, storage.journal_dir):
             folder.chmod(0o755)
@@ -542,8 +561,8 @@ def test_a_dataset_is_replaced_where_it_changed(storage: StorageManager, tmp_pat
         duckdb.execute(f"COPY (SELECT {number} AS a) TO '{folder}/t.parquet' (FORMAT parquet)")
         assert expected == storage.keep_dataset("posts", folder / "t.parquet", f"hash {number}")
     con = duckdb.connect(str(storage.db_path), read_only=True)
-    assert [(2,)] == con.execute("FROM posts").fetchall()
-    assert [("posts", "hash 2")] == con.execute("FROM datasets").fetchall()
+    assert con.execute("FROM posts").fetchall() == [(2,)]
+    assert con.execute("FROM datasets").fetchall() == [("posts", "hash 2")]
     con.close()
     with pytest.raises(StorageError):
         storage.keep_dataset("posts", folder / "none.parquet", "hash 3")
@@ -551,7 +570,7 @@ def test_a_dataset_is_replaced_where_it_changed(storage: StorageManager, tmp_pat
 
 def test_computing_never_holds_the_catalog(storage: StorageManager) -> None:
     """Stages compute in a database that is only in memory."""
-    assert [(None,)] == storage.backend.con.execute(
+    assert storage.backend.con.execute(
         "SELECT path FROM duckdb_databases() WHERE database_name = 'memory'"
-    ).fetchall()
+    ).fetchall() == [(None,)]
     assert storage.backend is storage.backend

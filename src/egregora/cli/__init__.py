@@ -79,10 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         typer.echo("\negregora: interrupted; what is done is kept, the same command goes on from there", err=True)
         return 130
-    except BrokenPipeError:
-        # `egregora runs tail | head`: nobody reads on, which is no error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return 0
 
 

@@ -189,14 +189,12 @@ def cut(line: Line, width: int) -> Line:
     left = width - 1
     for text, style in line:
         piece = safe(text)
-        if width_of(piece) <= left:
-            kept.append((piece, style))
-            left -= width_of(piece)
-            continue
         while width_of(piece) > left:
             piece = piece[: min(len(piece) - 1, left)]
-        return [*kept, (piece + "…", style)]
-    return kept
+        kept.append((piece, style))
+        # What comes behind a piece that was cut is left out, even if it were narrow enough.
+        left = left - width_of(piece) if piece == safe(text) else 0
+    return [*kept, ("…", "")]
 
 
 def fold(line: Line, width: int | None) -> list[Line]:

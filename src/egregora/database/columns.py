@@ -59,9 +59,7 @@ class TableSpec:
 
     def ddl(self, name: str | None = None) -> str:
         """`CREATE TABLE IF NOT EXISTS …` for DuckDB, under another `name` if given."""
-        lines = [
-            f'    "{c.name}" {c.type}{"" if c.nullable else " NOT NULL"}' for c in self.columns
-        ]
+        lines = [f'    "{c.name}" {c.type}{"" if c.nullable else " NOT NULL"}' for c in self.columns]
         if self.primary_key:
             lines.append(f"    PRIMARY KEY ({', '.join(self.primary_key)})")
         return f"CREATE TABLE IF NOT EXISTS {name or self.name} (\n" + ",\n".join(lines) + "\n)"
@@ -71,9 +69,7 @@ class TableSpec:
         import ibis
         from ibis.backends.sql.datatypes import DuckDBType
 
-        return ibis.schema(
-            {c.name: DuckDBType.from_string(c.type, nullable=c.nullable) for c in self.columns}
-        )
+        return ibis.schema({c.name: DuckDBType.from_string(c.type, nullable=c.nullable) for c in self.columns})
 
     def arrow(self) -> pa.Schema:
         """The table as an Arrow schema."""

@@ -20,12 +20,16 @@ _SHARED = (
     Column("ts", "TIMESTAMP", "when it was sent, in UTC", False),
 )
 _BODY = (
-    Column("kind", "VARCHAR", "one of `text`, `media`, `poll`, `location`, `contact`, `call`, `deleted`, `system`", False),
+    Column(
+        "kind", "VARCHAR", "one of `text`, `media`, `poll`, `location`, `contact`, `call`, `deleted`, `system`", False
+    ),
     Column("text", "VARCHAR", "the body without markers (`<attached: …>`, `<edited>`, …); may be empty", False),
     Column("attachment", "VARCHAR", "file name of the attachment"),
     Column("media_type", "VARCHAR", "`image`, `video`, `audio`, `sticker`, `gif`, `document`"),
     Column("edited", "BOOLEAN", "whether the sender changed it later", False),
-    Column("attrs", "VARCHAR", "JSON object of what only this kind has (poll options, place, archive member, …)", False),
+    Column(
+        "attrs", "VARCHAR", "JSON object of what only this kind has (poll options, place, archive member, …)", False
+    ),
 )
 
 RAW_MESSAGES = TableSpec(
@@ -79,7 +83,9 @@ POSTS = TableSpec(
         Column("window", "VARCHAR", "label of the window that it was written from", False),
         Column("title", "VARCHAR", "title, plain text", False),
         Column("standfirst", "VARCHAR", "one or two sentences under the title, plain text", False),
-        Column("body", "VARCHAR", "Markdown; blocks are divided by blank lines; images are `![alt](blob:<blob id>)`", False),
+        Column(
+            "body", "VARCHAR", "Markdown; blocks are divided by blank lines; images are `![alt](blob:<blob id>)`", False
+        ),
         Column("tags", "VARCHAR[]", "tags, most distinctive first", False),
         Column("people", "VARCHAR[]", "aliases of those who took part, most active first", False),
         Column("language", "VARCHAR", "ISO 639-1 code of most of the window", False),

@@ -173,7 +173,9 @@ class Journal:
         # Half of a surrogate pair (from a file name, say) has no UTF-8: a question mark in a record, not a failed run.
         data = [
             json.dumps(
-                {**event, "at": time.time_ns()} if event["e"] == "run" else event, ensure_ascii=False, separators=(",", ":")
+                {**event, "at": time.time_ns()} if event["e"] == "run" else event,
+                ensure_ascii=False,
+                separators=(",", ":"),
             ).encode(errors="replace")
             + b"\n"
             for event in events

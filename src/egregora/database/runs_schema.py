@@ -47,8 +47,18 @@ RUNS = TableSpec(
             False,
             "Fingerprint",
         ),
-        Column("code_ref", "VARCHAR", "git commit of the stage's code, `+dirty` if changed, `unknown` without git", heading="Git commit"),
-        Column("config_hash", "VARCHAR", "hash of the configuration that the stage reads; its text is in `configs`", heading="Config hash"),
+        Column(
+            "code_ref",
+            "VARCHAR",
+            "git commit of the stage's code, `+dirty` if changed, `unknown` without git",
+            heading="Git commit",
+        ),
+        Column(
+            "config_hash",
+            "VARCHAR",
+            "hash of the configuration that the stage reads; its text is in `configs`",
+            heading="Config hash",
+        ),
         Column("started_at", "TIMESTAMP", "when it started, UTC", False, "Started"),
         Column("finished_at", "TIMESTAMP", "when it ended, UTC; NULL while it runs", heading="Finished"),
         Column("rows_in", "BIGINT", "rows of the input table; for files, how many", heading="Rows in"),
@@ -70,14 +80,18 @@ RUNS = TableSpec(
         Column("code_hash", "VARCHAR", "hash of the code; its modules are in `codes`", heading="Code hash"),
         Column("output_hash", "VARCHAR", "content address of the result", heading="Output hash"),
         Column("checkpoint_bytes", "BIGINT", "size of the checkpoint file, bytes", heading="Checkpoint size"),
-        Column("checkpoint_mtime_ns", "BIGINT", "its time of change, nanoseconds since 1970", heading="Checkpoint time"),
+        Column(
+            "checkpoint_mtime_ns", "BIGINT", "its time of change, nanoseconds since 1970", heading="Checkpoint time"
+        ),
         Column("checkpoint_sha256", "VARCHAR", "hash of its bytes", heading="Checkpoint hash"),
         Column("invocation_id", "UUID", "one per `egregora write`, shared by its runs", heading="Invocation"),
         Column("parent_run_id", "UUID", "run that this one is a child of", heading="Parent"),
         Column("label", "VARCHAR", "what a child worked on, e.g. its window", heading="Label"),
         Column("error_type", "VARCHAR", "class of the error, or `interrupted`", heading="Error type"),
         Column("traceback", "VARCHAR", "frames of the error, redacted, without source lines", heading="Traceback"),
-        Column("cost_usd", "DOUBLE", "cost of the model calls in US dollars; NULL where a price is unknown", heading="Cost"),
+        Column(
+            "cost_usd", "DOUBLE", "cost of the model calls in US dollars; NULL where a price is unknown", heading="Cost"
+        ),
         Column("progress_done", "BIGINT", "how far it has come, in `progress_unit`", heading="Done"),
         Column("progress_total", "BIGINT", "how far it has to go, where known", heading="Of"),
         Column("progress_unit", "VARCHAR", "what progress counts, e.g. `messages`", heading="Unit"),
@@ -112,7 +126,9 @@ CODES = TableSpec(
     "The modules that made up a stage's code.",
     (
         Column("code_hash", "VARCHAR", "as in `runs`", False),
-        Column("modules", "VARCHAR", "JSON: hash of each module, data file, distribution and bound value by name", False),
+        Column(
+            "modules", "VARCHAR", "JSON: hash of each module, data file, distribution and bound value by name", False
+        ),
     ),
     ("code_hash",),
 )

@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 
 from egregora.database import runs_schema as schema
 from egregora.database.journal import Journal, host_id, is_alive, journals, owner_host, parse_event, read_events
+from egregora.database.sql import literal
 from egregora.errors import CatalogBusyError, StorageError
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class _Writer:
 
 
 _writers: dict[Path, _Writer] = {}
+_left_open: list[Any] = []
 
 
 # The parent's journals are the parent's. A forked child has no timer threads either, and locks that the parent's threads
@@ -150,7 +152,9 @@ class StorageManager:
         if self._backend is None or self._backend_pid != os.getpid():
             import ibis
 
-            # DuckDB's threads do not live on in a forked child: it needs one of its own.
+            # DuckDB's threads do not live on in a forked child: it needs one of its own. The parent's must not be closed
+            # there, which waits for the threads.
+            _left_open.append(self._backend)
             self._backend = ibis.duckdb.connect()
             self._backend_pid = os.getpid()
         return self._backend
@@ -284,9 +288,8 @@ class StorageManager:
             _upsert(con, events)
             for owner, (end, unreadable) in taken.items():
                 con.execute(
-                    "INSERT INTO cat.journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET taken = excluded.taken, "
-                    "unreadable = journals.unreadable + excluded.unreadable",
-                    [owner, end, unreadable],
+                    f"INSERT INTO cat.journals VALUES ({literal(owner)}, {end}, {unreadable}) ON CONFLICT DO UPDATE SET "
+                    "taken = excluded.taken, unreadable = journals.unreadable + excluded.unreadable"
                 )
             self._end_interrupted(con, "cat.runs", own, dead)
             con.execute("COMMIT")
@@ -328,7 +331,9 @@ class StorageManager:
         except duckdb.Error as error:
             con.close()
             self._damaged_or_raise(error)
-            raise StorageError("the catalog was damaged", hint="it is rebuilt from the journals by the next run") from None
+            raise StorageError(
+                "the catalog was damaged", hint="it is rebuilt from the journals by the next run"
+            ) from None
         finally:
             con.close()
 
@@ -336,7 +341,7 @@ class StorageManager:
         import duckdb
 
         # v1.2.0, so that older clients of DuckDB can open the file too.
-        attach = f"ATTACH {_quoted(self.db_path)} AS cat (STORAGE_VERSION 'v1.2.0')"
+        attach = f"ATTACH {literal(self.db_path)} AS cat (STORAGE_VERSION 'v1.2.0')"
         try:
             con.execute(attach)
             version = self._version(con)
@@ -362,7 +367,8 @@ class StorageManager:
         text = str(error)
         if "Could not set lock" in text or "being used by another process" in text or "already attached" in text:
             raise CatalogBusyError(
-                "the catalog is held open by another program", hint="close it there (a DuckDB shell, perhaps) and try again"
+                "the catalog is held open by another program",
+                hint="close it there (a DuckDB shell, perhaps) and try again",
             ) from None
         if not _is_damage(error):
             raise StorageError("the catalog can't be opened or written", hint=_first_line(error)) from None
@@ -406,7 +412,12 @@ class StorageManager:
         dead = {}
         for path in journals(self.journal_dir):
             owner = path.name.split(".", 1)[0]
-            if path.suffix == ".gz" or owner == own or owner_host(owner) != host_id() or is_alive(self.journal_dir, owner):
+            if (
+                path.suffix == ".gz"
+                or owner == own
+                or owner_host(owner) != host_id()
+                or is_alive(self.journal_dir, owner)
+            ):
                 continue
             dead[owner] = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime(_TIME)
         return dead
@@ -417,12 +428,14 @@ class StorageManager:
         for (owner,) in rows:
             if not owner or owner == own or owner_host(owner) != host_id():
                 continue
-            if owner not in dead and ((self.journal_dir / f"{owner}.jsonl").exists() or is_alive(self.journal_dir, owner)):
+            if owner not in dead and (
+                (self.journal_dir / f"{owner}.jsonl").exists() or is_alive(self.journal_dir, owner)
+            ):
                 continue
             con.execute(
                 f"UPDATE {runs} SET status = 'failed', error_type = 'interrupted', "
-                "error = 'the process ended before the run did', finished_at = ? WHERE status = 'running' AND owner = ?",
-                [dead.get(owner, now()), owner],
+                "error = 'the process ended before the run did', "
+                f"finished_at = {literal(dead.get(owner, now()))} WHERE status = 'running' AND owner = {literal(owner)}"
             )
 
     def _pack_journals(self, dead: Iterable[str]) -> None:
@@ -485,7 +498,7 @@ class StorageManager:
     def _attach_for_reading(self, con: duckdb.DuckDBPyConnection) -> None:
         import duckdb
 
-        attach = f"ATTACH {_quoted(self.db_path)} AS cat (READ_ONLY)"
+        attach = f"ATTACH {literal(self.db_path)} AS cat (READ_ONLY)"
         version = None
         if self.db_path.exists():
             try:
@@ -522,11 +535,8 @@ class StorageManager:
         rows = _merged(events)
         con.execute(schema.RUNS.ddl("overlay"))
         if rows:
-            con.execute(
-                f"INSERT INTO overlay BY NAME FROM cat.runs WHERE run_id IN ({', '.join(['?'] * len(rows))})", list(rows)
-            ) if len(rows) < 1000 else con.execute(
-                "INSERT INTO overlay BY NAME FROM cat.runs WHERE run_id IN (SELECT unnest(?)::UUID)", [list(rows)]
-            )
+            ids = ", ".join(map(literal, rows))
+            con.execute(f"INSERT INTO overlay BY NAME FROM cat.runs WHERE run_id IN ({ids})")
             _upsert_runs(con, rows, "overlay")
         con.execute(
             "INSERT INTO overlay BY NAME FROM cat.runs WHERE status = 'running' AND run_id NOT IN (SELECT run_id FROM overlay)"
@@ -554,16 +564,16 @@ class StorageManager:
         """
         try:
             with self._locked(LOCK_WAIT_S), self._writing() as con:
-                held = con.execute("FROM cat.datasets SELECT output_hash WHERE name = ?", [name]).fetchone()
+                held = con.execute(f"FROM cat.datasets SELECT output_hash WHERE name = {literal(name)}").fetchone()
                 if held and held[0] == output_hash:
                     return False
                 con.execute("BEGIN")
                 con.execute(
-                    f'CREATE OR REPLACE TABLE cat."{name}" AS FROM read_parquet({_quoted(parquet)}, hive_partitioning = false)'
+                    f'CREATE OR REPLACE TABLE cat."{name}" AS FROM read_parquet({literal(parquet)}, hive_partitioning = false)'
                 )
                 con.execute(
-                    "INSERT INTO cat.datasets VALUES (?, ?) ON CONFLICT DO UPDATE SET output_hash = excluded.output_hash",
-                    [name, output_hash],
+                    f"INSERT INTO cat.datasets VALUES ({literal(name)}, {literal(output_hash)}) "
+                    "ON CONFLICT DO UPDATE SET output_hash = excluded.output_hash"
                 )
                 con.execute("COMMIT")
         except OSError as error:
@@ -586,7 +596,7 @@ def migrate(con: duckdb.DuckDBPyConnection, version: int, steps: Mapping[int, tu
     for old in range(version, target):
         for statement in steps[old]:
             con.execute(statement.format(c="cat"))
-    con.execute("UPDATE cat.schema_version SET version = ?", [target])
+    con.execute(f"UPDATE cat.schema_version SET version = {target}")
     con.execute("COMMIT")
 
 
@@ -637,7 +647,7 @@ def _side_rows(events: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any
 
 
 def _structure(names: Iterable[str], table: Any) -> str:
-    return json.dumps([{name: table.column(name).type for name in names}])
+    return literal(json.dumps([{name: table.column(name).type for name in names}]))
 
 
 def _upsert(con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]]) -> None:
@@ -654,8 +664,7 @@ def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]]
     # One JSON parameter: a row at a time takes two hundred times as long. A row that is there is added to; an event that
     # lacks what a row must have, and adds to none, is nothing.
     names = schema.RUNS.names
-    source = "(SELECT unnest(from_json(?, ?), recursive := true))"
-    parameters = [_json(rows.values()), _structure(names, schema.RUNS)]
+    source = f"(SELECT unnest(from_json({_json(rows.values())}, {_structure(names, schema.RUNS)}), recursive := true))"
     changes = {name: f"coalesce(e.{name}, t.{name})" for name in names if name != "run_id"}
     # A later word of its owner is truer than what was thought of a run.
     changes |= {
@@ -666,14 +675,15 @@ def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]]
         "CASE WHEN coalesce(e.status, t.status) <> 'running' THEN coalesce(e.finished_at, t.finished_at) END"
     )
     sets = ", ".join(f"{name} = {value}" for name, value in changes.items())
-    con.execute(f"UPDATE {target} AS t SET {sets} FROM {source} AS e WHERE t.run_id = e.run_id", parameters)
+    con.execute(f"UPDATE {target} AS t SET {sets} FROM {source} AS e WHERE t.run_id = e.run_id")
     con.execute(
         f"INSERT OR IGNORE INTO {target} BY NAME SELECT * REPLACE (coalesce(started_at, finished_at) AS started_at, "
         "CASE WHEN status <> 'running' THEN finished_at END AS finished_at, "
         + ", ".join(f"CASE WHEN status = 'failed' THEN {n} END AS {n}" for n in ("error", "error_type", "traceback"))
         + f") FROM {source} AS e WHERE coalesce(started_at, finished_at) IS NOT NULL AND "
-        + " AND ".join(f"{c.name} IS NOT NULL" for c in schema.RUNS.columns if not c.nullable and c.name != "started_at"),
-        parameters,
+        + " AND ".join(
+            f"{c.name} IS NOT NULL" for c in schema.RUNS.columns if not c.nullable and c.name != "started_at"
+        )
     )
 
 
@@ -683,18 +693,13 @@ def _insert_rows(con: duckdb.DuckDBPyConnection, spec: Any, rows: list[dict[str,
     ignore = "OR IGNORE " if spec.primary_key and target.startswith("cat.") else ""
     con.execute(
         f"INSERT {ignore}INTO {target} BY NAME SELECT {'DISTINCT ' if spec.primary_key else ''}r.* "
-        "FROM (SELECT unnest(from_json(?, ?)) AS r) WHERE "
-        + " AND ".join(f"r.{c.name} IS NOT NULL" for c in spec.columns if not c.nullable),
-        [_json(rows), _structure(spec.names, spec)],
+        f"FROM (SELECT unnest(from_json({_json(rows)}, {_structure(spec.names, spec)})) AS r) WHERE "
+        + " AND ".join(f"r.{c.name} IS NOT NULL" for c in spec.columns if not c.nullable)
     )
 
 
 def _json(rows: Iterable[dict[str, Any]]) -> str:
-    return json.dumps(list(rows), ensure_ascii=False).encode(errors="replace").decode()
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return literal(json.dumps(list(rows), ensure_ascii=False).encode(errors="replace").decode())
 
 
 def _first_line(error: BaseException) -> str:

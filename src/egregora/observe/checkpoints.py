@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egregora.database.journal import host_id, owner_host
+from egregora.database.sql import literal
 from egregora.errors import StorageError
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def kept_checkpoints(storage: StorageManager) -> list[Kept]:
     files = _files(storage.checkpoint_dir, "*/*.parquet")
     known: dict[Path, tuple[Any, ...]] = {}
     if files:
-        names = ", ".join(_quoted(path.stem) for path in files)
+        names = ", ".join(literal(path.stem) for path in files)
         with storage.reading() as con:
             for found in con.execute(_MAKERS.replace("{names}", names)).fetchall():
                 known[checkpoint_path(storage, found[0], found[1])] = found
@@ -178,7 +179,7 @@ def _is_raw(path: Path) -> bool:
 
     con = duckdb.connect()
     try:
-        names = con.execute(f"SELECT name FROM parquet_schema({_quoted(path)})").fetchall()
+        names = con.execute(f"SELECT name FROM parquet_schema({literal(path)})").fetchall()
     except duckdb.Error:
         return True
     finally:
@@ -416,7 +417,7 @@ def _logical_hash(path: Path) -> tuple[str, int] | None:
 
     con = duckdb.connect()
     try:
-        digest, rows, _ = hash_relation(con, f"FROM read_parquet({_quoted(path)})")
+        digest, rows, _ = hash_relation(con, f"FROM read_parquet({literal(path)})")
     except duckdb.Error:
         return None
     finally:
@@ -431,7 +432,3 @@ def _blob_damage(path: Path) -> str:
     except OSError:
         return "it is missing"
     return "" if digest == path.name.partition(".")[0] else "its bytes were changed"
-
-
-def _quoted(path: Path | str) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

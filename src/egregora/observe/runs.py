@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from egregora.database.journal import host_id, owner_host
 from egregora.database.runs_schema import RUNS
+from egregora.database.sql import literal
 from egregora.errors import RunLookupError
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ __all__ = [
     "matching_ids",
     "recent_runs",
 ]
-
-# Values stand in the SQL as literals, never as parameters: binding one makes DuckDB import pandas where that is
-# installed, which takes twice as long as all of `runs tail`.
 
 Row = dict[str, Any]
 """A row of `runs` by column name: times are naive and UTC, ids are text."""
@@ -111,11 +109,6 @@ def changed_runs(
 
 
 _BEGINNING = datetime(1971, 1, 1)  # noqa: DTZ001 - stored times have no zone
-
-
-def literal(value: object) -> str:
-    """A value as a literal of DuckDB's SQL."""
-    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
 
 
 def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:

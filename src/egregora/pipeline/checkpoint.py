@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from egregora.database.sql import literal
 from egregora.errors import SchemaError, StorageError
 from egregora.pipeline.fingerprint import as_sql, hash_relation
 
@@ -102,7 +103,7 @@ def write_checkpoint(
         try:
             con, sql = _source(storage, result)
             select = _select(con, sql, output, result)
-            con.execute(f"COPY ({select}) TO {_quoted(temporary)} (FORMAT parquet, COMPRESSION zstd)")
+            con.execute(f"COPY ({select}) TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)")
             temporary.chmod(0o600)
             with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
@@ -127,7 +128,8 @@ def write_checkpoint(
         status = path.stat()
     except OSError as error:
         raise StorageError(
-            f"the checkpoint can't be written ({error.strerror})", hint="free some space or change the folder's permissions"
+            f"the checkpoint can't be written ({error.strerror})",
+            hint="free some space or change the folder's permissions",
         ) from error
     except duckdb.IOException as error:
         if temporary.name not in str(error) and "No space" not in str(error):
@@ -207,7 +209,8 @@ def _kept(name: str, kind: str, result: Any) -> str:
         target = "BIGINT"
     if not target:
         raise SchemaError(
-            f"the column {name} has the type {kind}, which Parquet doesn't keep", hint=f'cast it, e.g. table.{name}.cast("string")'
+            f"the column {name} has the type {kind}, which Parquet doesn't keep",
+            hint=f'cast it, e.g. table.{name}.cast("string")',
         )
     return f"CAST({quoted} AS {target}) AS {quoted}"
 
@@ -227,7 +230,7 @@ def bind(backend: Any, path: Path, fingerprint: str) -> ibis.Table:
 
 def _reading(path: Path) -> str:
     # A folder called `year=2024` somewhere above would give every table a column of that name.
-    return f"FROM read_parquet({_quoted(path)}, hive_partitioning = false)"
+    return f"FROM read_parquet({literal(path)}, hive_partitioning = false)"
 
 
 def is_intact(path: Path, row: Mapping[str, Any]) -> bool:
@@ -277,7 +280,3 @@ def set_aside(path: Path) -> None:
     """Move a damaged checkpoint out of the way, for whoever wants to look at it."""
     with contextlib.suppress(OSError):
         path.replace(path.with_name(f"{path.name}.corrupt-{time.time_ns()}"))
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -219,7 +219,9 @@ class _Walk:
                 self.parts[f"value {name}.{base.__name__}"] = base.__repr__(value)
         self.of_class(f"{name}.type", kind)
         slots = {slot for base in kind.__mro__ for slot in _names(vars(base).get("__slots__", ()))}
-        attributes = {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)} | getattr(value, "__dict__", {})
+        attributes = {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)} | getattr(
+            value, "__dict__", {}
+        )
         attributes.pop("__dict__", None)
         attributes.pop("__weakref__", None)
         for key in sorted(attributes):

@@ -73,7 +73,9 @@ def fingerprint_stage_input(table: Any, config: Any, code_ref: str, *, stage: st
 # -- input --------------------------------------------------------------------------------------------------------
 
 
-def hash_relation(con: duckdb.DuckDBPyConnection, sql: str, not_null: tuple[str, ...] = ()) -> tuple[str, int, list[str]]:
+def hash_relation(
+    con: duckdb.DuckDBPyConnection, sql: str, not_null: tuple[str, ...] = ()
+) -> tuple[str, int, list[str]]:
     """Hash the whole content of a query's result, independent of the order of rows, sensitive to duplicates.
 
     Each row is turned into DuckDB's sort key, hashed with MD5, and the two 64-bit lanes are summed; names, types, count
@@ -269,7 +271,9 @@ def _plain(value: Any, key: Callable[[], bytes] | None) -> Any:
     if hasattr(value, "get_secret_value"):
         secret = value.get_secret_value()
         data = secret.encode() if isinstance(secret, str) else bytes(secret)
-        return {"$secret": hmac.new(key() if key else data, b"egregora config " + data, hashlib.sha256).hexdigest()[:16]}
+        return {
+            "$secret": hmac.new(key() if key else data, b"egregora config " + data, hashlib.sha256).hexdigest()[:16]
+        }
     if isinstance(value, Enum):
         return _plain(value.value, key)
     if isinstance(value, (datetime, date, time)):

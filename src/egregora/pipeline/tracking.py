@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from egregora.database.sql import literal
 from egregora.database.storage import now
 from egregora.errors import CatalogBusyError, EgregoraError
 from egregora.pipeline.stage import PrivacyPass, StageContext
@@ -114,8 +115,8 @@ class History:
                 # One pass over the table: each stage on its own would take 31 ms a stage with a million runs.
                 rows = con.execute(
                     f"SELECT stage, arg_max(struct_pack({fields}), started_at) FROM runs "
-                    "WHERE status = 'completed' AND parent_run_id IS NULL AND tenant_id = ? GROUP BY stage",
-                    [storage.tenant_id],
+                    "WHERE status = 'completed' AND parent_run_id IS NULL "
+                    f"AND tenant_id = {literal(storage.tenant_id)} GROUP BY stage"
                 ).fetchall()
         except CatalogBusyError as error:
             # Nothing can be reused without knowing what was; but a run is no reason to wait for somebody's shell.
@@ -143,10 +144,10 @@ class History:
         try:
             with self.storage.reading() as con:
                 rows = con.execute(
-                    f"SELECT {', '.join(_KEPT)} FROM runs WHERE status = 'completed' AND stage = ? AND input_fingerprint = ? "
-                    "AND checkpoint_sha256 IS NOT NULL AND tenant_id = ? AND parent_run_id IS NULL "
-                    "ORDER BY source = 'executed' DESC, started_at DESC LIMIT 16",
-                    [stage, fingerprint, self.storage.tenant_id],
+                    f"SELECT {', '.join(_KEPT)} FROM runs WHERE status = 'completed' AND stage = {literal(stage)} "
+                    f"AND input_fingerprint = {literal(fingerprint)} AND checkpoint_sha256 IS NOT NULL "
+                    f"AND tenant_id = {literal(self.storage.tenant_id)} AND parent_run_id IS NULL "
+                    "ORDER BY source = 'executed' DESC, started_at DESC LIMIT 16"
                 ).fetchall()
         except CatalogBusyError:
             return
@@ -355,7 +356,9 @@ def describe_error(error: BaseException, *, raw: bool) -> dict[str, str]:
     if isinstance(error, KeyboardInterrupt):
         return {"error": "interrupted from the keyboard", "error_type": "interrupted"}
     chain: list[BaseException] = [error]
-    while (before := chain[-1].__cause__ or (None if chain[-1].__suppress_context__ else chain[-1].__context__)) is not None:
+    while (
+        before := chain[-1].__cause__ or (None if chain[-1].__suppress_context__ else chain[-1].__context__)
+    ) is not None:
         if before in chain:
             break
         chain.append(before)
@@ -387,4 +390,3 @@ def _module(filename: str) -> str:
         if mark in parts:
             return "/".join(parts[len(parts) - parts[::-1].index(mark) :])
     return parts[-1] if parts else filename
-

@@ -142,9 +142,10 @@ def _lay_out(tables: dict[str, ibis.Table], storage: StorageManager, site: Path,
         return
     from egregora.site.layout import lay_out
 
-    pages = tables["publish"].select("path", "blob", "bytes").to_pyarrow().to_pylist()
+    pages = tables["publish"]
+    rows = pages.get_backend().con.execute(f'SELECT path, blob, bytes FROM "{pages.get_name()}"').fetchall()
     laid = lay_out(
-        ((page["path"], page["blob"], page["bytes"]) for page in pages),
+        rows,
         blobs=storage.directory / "blobs",
         folder=site,
         manifest=storage.directory / "site-manifest.json",

@@ -7,19 +7,21 @@ ones is a few words and counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from egregora.database.ir_schema import ENRICHED, MESSAGES
+from egregora.pipeline.fingerprint import as_sql
 from egregora.pipeline.stage import Stage, StageContext
 from egregora.stages.enrich_language import Evidence, Tongues
-from egregora.stages.enrich_links import LINK_HINTS, find_links, without_links
+from egregora.stages.enrich_links import Link, find_links
 from egregora.stages.enrich_media import Attachments
-from egregora.stages.enrich_replies import Replies
+from egregora.stages.enrich_replies import Dictionary, Replies
+from egregora.stages.enrich_words import Words
 
 if TYPE_CHECKING:
     import ibis
@@ -29,15 +31,14 @@ __all__ = ["STAGE", "enrich"]
 CHUNK = 1 << 15
 """Messages that are looked at together. What a chat has spoken so far is known from chunk to chunk, so this counts."""
 
-# All that isn't part of a word, but for spaces and the apostrophe inside a word: ASCII, typographic marks, emoji.
-_BETWEEN_WORDS = (
-    r"[!-&(-/:-@\[-`{-~“”„«»…–—¡¿·•°，。！？、：；（）「」"
-    r"\x{200b}-\x{200f}\x{2066}-\x{2069}\x{2600}-\x{27bf}\x{fe0f}\x{1f000}-\x{1faff}]+"
-)
+_FOUND = ("language", "reply_to", "links", "media")
 
 
-def enrich(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) -> pa.Table:
+def enrich(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) -> pa.RecordBatchReader:
     """Find links, media, languages and replies.
+
+    Attachments are worked on before this returns, so that what goes wrong with them goes wrong here; all else while the
+    result is read.
 
     Args:
         table: `MESSAGES` rows, any order.
@@ -48,80 +49,75 @@ def enrich(table: ibis.Table, config: Any, *, run_id: str, context: StageContext
     Returns:
         `ENRICHED` rows, ordered by `thread_id` and `seq`; one row for each input row.
     """
-    known = (
-        table.aggregate(total=table.count(), aliases=table["alias"].collect(distinct=True)).to_pyarrow().to_pylist()[0]
-    )
-    talk = _Talk(config.enrich.reply_minutes, known["aliases"] or ())
-    schema = ENRICHED.arrow()
-    ordered = table.select(*MESSAGES.names).order_by(["thread_id", "seq", "event_id"])
-    batches = []
-    done = 0
-    with Attachments(context, config.enrich.thumbnail_pixels) as attachments:
-        for batch in ordered.to_pyarrow_batches(chunk_size=CHUNK):
-            links, bodies = _links(batch.column("text"))
-            languages, replies = talk.follow(batch, bodies)
-            media = attachments.of(batch.column("attrs"))
-            found = {"language": languages, "reply_to": replies, "links": links, "media": media}
-            arrays = [pa.array(values, schema.field(name).type) for name, values in found.items()]
-            batches.append(pa.RecordBatch.from_arrays([*batch.columns, *arrays], names=[*MESSAGES.names, *found]))
-            done += batch.num_rows
-            context.progress(done, known["total"])
-    return pa.Table.from_batches(batches).cast(schema) if batches else schema.empty_table()
+    con, query = as_sql(table)
+    total, aliases = con.execute(f"SELECT count(*), list(DISTINCT alias) FROM ({query})").fetchone() or (0, None)
+    types = ", ".join(f"NULL::{ENRICHED.column(name).type} AS {name}" for name in _FOUND)
+    fields = con.execute(f"SELECT {types}").to_arrow_table().schema
+    order = "ORDER BY thread_id, seq, event_id"
+    with Attachments(context, config.enrich.thumbnail_pixels, fields.field("media").type) as attachments:
+        if attachments.readable:
+            attached = con.execute(f"SELECT attrs FROM ({query}) WHERE contains(attrs, '\"member\"') {order}")
+            attachments.read(attached.to_arrow_table()["attrs"].unique().to_pylist())
+    messages = con.execute(f"SELECT {', '.join(MESSAGES.names)} FROM ({query}) {order}").to_arrow_reader(CHUNK)
+    schema = pa.schema([*messages.schema, *fields])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        talk = _Talk(config.enrich.reply_minutes, aliases or (), fields.field("links").type)
+        done = 0
+        for batch in messages:
+            for part in _by_thread(batch):
+                found = [*talk.follow(part), attachments.of(part.column("attrs"))]
+                yield pa.RecordBatch.from_arrays([*part.columns, *found], schema=schema)
+            done += len(batch)
+            context.progress(done, total)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _links(texts: pa.Array) -> tuple[list[list[dict[str, str]]], pa.Array]:
-    """For each text its links as structs, and the text without them."""
-    links: list[list[dict[str, str]]] = [[]] * len(texts)
-    hinted = reduce(pc.or_, (pc.match_substring(texts, hint) for hint in LINK_HINTS))
-    bodies = []
-    for position in pc.indices_nonzero(hinted).to_pylist():
-        text = texts[position].as_py()
-        links[position] = [link._asdict() for link in find_links(text)]
-        bodies.append(without_links(text))
-    return links, pc.replace_with_mask(texts, hinted, pa.array(bodies, texts.type))
+def _by_thread(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch cut where chats change."""
+    start = 0
+    for end in pc.run_end_encode(batch.column("thread_id")).run_ends.to_pylist():
+        yield batch.slice(start, end - start)
+        start = end
 
 
 class _Talk:
-    """Languages and replies, chunk by chunk, chat by chat."""
+    """Languages, replies and links, chunk by chunk, chat by chat."""
 
-    def __init__(self, reply_minutes: float, aliases: Iterable[str]) -> None:
+    def __init__(self, reply_minutes: float, aliases: list[str], links: pa.DataType) -> None:
         self._reply_minutes = reply_minutes
-        self._aliases = sorted(alias for alias in aliases if alias)
+        self._links = links
         self._evidence = Evidence()
+        self._dictionary = Dictionary(aliases)
         self._thread: str | None = None
         self._tongues = Tongues()
-        self._replies = Replies(reply_minutes, self._aliases)
+        self._replies = Replies(reply_minutes, self._dictionary)
 
-    def follow(self, batch: pa.RecordBatch, bodies: pa.Array) -> tuple[list[str | None], list[str | None]]:
-        """The language of each message and the `event_id` that it answers, for the next chunk in order."""
-        words = pc.replace_substring_regex(bodies, _BETWEEN_WORDS, " ")
-        words = pc.replace_substring(pc.utf8_lower(words), "’", "'")
-        rows = zip(
-            batch.column("event_id").to_pylist(),
-            batch.column("alias").to_pylist(),
-            pc.divide(batch.column("ts").cast(pa.int64()), 1_000_000).to_pylist(),
-            batch.column("kind").to_pylist(),
-            bodies.to_pylist(),
-            map(str.split, words.to_pylist()),
-            strict=True,
-        )
-        languages: list[str | None] = []
-        replies: list[str | None] = []
-        threads = pc.run_end_encode(batch.column("thread_id"))
-        start = 0
-        for thread, end in zip(threads.values.to_pylist(), threads.run_ends.to_pylist(), strict=True):
-            if thread != self._thread:
-                self._thread = thread
-                self._tongues = Tongues()
-                self._replies = Replies(self._reply_minutes, self._aliases)
-            evidence = []
-            for _ in range(start, end):
-                event_id, alias, seconds, kind, text, spoken = next(rows)
-                evidence.append(self._evidence.of(spoken) if alias else 0)
-                replies.append(self._replies.add(event_id, alias, seconds, kind, text, spoken))
-            languages += self._tongues.decide(evidence)
-            start = end
-        return languages, replies
+    def follow(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """Language, answered `event_id` and links of each message, for the next messages of one chat."""
+        thread = batch.column("thread_id")[0].as_py()
+        if thread != self._thread:
+            self._thread = thread
+            self._tongues = Tongues()
+            self._replies = Replies(self._reply_minutes, self._dictionary)
+        words = Words(batch.column("text"))
+        languages = self._tongues.decide(self._evidence.of(words), pc.is_valid(batch.column("alias")))
+        return languages, self._replies.of(batch, words), _links(words, len(batch), self._links)
+
+
+def _links(words: Words, count: int, kind: pa.DataType) -> pa.Array:
+    """The links of each of `count` messages, each once, in order."""
+    found = {piece: find_links(text) for piece, text in words.linked.items()}
+    links: dict[int, dict[str, Link]] = {}
+    for text, piece in words.places_of(found):
+        links.setdefault(text, {}).update({link.url: link for link in found[piece]})
+    lengths = [0] * count
+    for text, of_text in links.items():
+        lengths[text] = len(of_text)
+    flat = [link._asdict() for of_text in links.values() for link in of_text.values()]
+    ends = pa.array(accumulate(lengths, initial=0), pa.int32())
+    return pa.ListArray.from_arrays(ends, pa.array(flat, kind.value_type), type=kind)
 
 
 STAGE = Stage(

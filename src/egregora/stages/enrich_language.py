@@ -2,15 +2,22 @@
 
 A statistical identifier needs a second to load and tens of microseconds per message, and is unsure of three words,
 which is what most messages are. Here each distinct word is looked at once and gives points to the languages that it
-speaks for; a message's points are one sum, and what the chat has spoken so far decides where a few words fit two
-languages.
+speaks for; points are summed for all messages at once, and what the chat has spoken so far decides where a few words
+fit two languages.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egregora.stages.enrich_words import Words
 
 __all__ = ["WORDS_READ", "Evidence", "Tongues"]
 
@@ -150,18 +157,20 @@ _SCRIPTS = (
     ("zh", 3, r".*[\u4e00-\u9fff]"),
 )
 _LANGUAGES = tuple(dict.fromkeys([*_SMALL_WORDS, *(language for language, _, _ in _SCRIPTS)]))
-_BITS = 8
-_FIELD = {language: _BITS * position for position, language in enumerate(_LANGUAGES)}
+_BITS = 9
+_PER_LANE = 7
+_MOST_POINTS = 8
+"""What one word can give to a language: times `WORDS_READ`, that fits into `_BITS`."""
+_FIELD = {language: 64 * (n // _PER_LANE) + _BITS * (n % _PER_LANE) for n, language in enumerate(_LANGUAGES)}
+_MASK = (1 << _BITS) - 1
+_LANE = (1 << 64) - 1
 _MOST_WORDS = 200_000
-_LATIN_BITS = _BITS * len(_SMALL_WORDS)
-_OTHER_SCRIPT = 1 << _LATIN_BITS
 
 
 class Evidence(dict[str, int]):
-    """Word → its points for each language, packed into one number, so that a message's points are one `sum`.
+    """Word → its points for each language, packed into one number: seven languages to each 64 bits of it.
 
-    A word not seen before is judged by its letters when it is asked for. The points for languages in Latin letters, and
-    a mark for other letters, fit into 63 bits together: that is what keeps the sum fast.
+    A word not seen before is judged by its letters when it is asked for.
     """
 
     def __init__(self) -> None:
@@ -173,37 +182,48 @@ class Evidence(dict[str, int]):
         for word, languages in speakers.items():
             # A word of one language alone proves more than one of two; one of three or more proves little.
             points = {1: 4, 2: 2}.get(len(languages), 1)
-            self[word] = sum(points << _FIELD[language] for language in languages)
-        self._scripts = [(points << _FIELD[language], re.compile(shape)) for language, points, shape in _SCRIPTS]
+            self[word] = _packed(dict.fromkeys(languages, points))
+        self._scripts = [(language, points, re.compile(shape)) for language, points, shape in _SCRIPTS]
 
     def __missing__(self, word: str) -> int:
-        total = 0
+        points: Counter[str] = Counter()
         for size in range(min(_LONGEST_ENDING, len(word) - 1), 1, -1):
             language = _ENDINGS.get(word[-size:])
             if language:
-                total = 2 << _FIELD[language]
+                points[language] = 2
                 break
         if not word.isascii():
-            if self._script(word):
-                total = _OTHER_SCRIPT
+            script = next(((language, n) for language, n, shape in self._scripts if shape.match(word)), None)
+            if script:
+                points = Counter(dict([script]))
             else:
-                total += sum(2 << _FIELD[_LETTERS[letter]] for letter in {*word} & _LETTERS.keys())
+                for letter in {*word} & _LETTERS.keys():
+                    points[_LETTERS[letter]] += 2
+        total = _packed(points)
         if len(self) < _MOST_WORDS:
             self[word] = total
         return total
 
-    def _script(self, word: str) -> int:
-        return next((points for points, shape in self._scripts if shape.match(word)), 0)
+    def of(self, words: Words) -> dict[str, pa.Array]:
+        """For each language that anything speaks for, its points for each message, from the first `WORDS_READ` words."""
+        packed = [self[word] for word in words.distinct]
+        spoken = reduce(or_, packed, 0)
+        found = {}
+        for lane in range(0, len(_LANGUAGES), _PER_LANE):
+            bits = 64 * lane // _PER_LANE
+            if not spoken >> bits & _LANE:
+                continue
+            points = pa.array([word >> bits & _LANE for word in packed], pa.uint64())
+            total = words.sums(points, WORDS_READ)
+            for field, language in enumerate(_LANGUAGES[lane : lane + _PER_LANE]):
+                if spoken >> _FIELD[language] & _MASK:
+                    moved = pc.shift_right(total, pa.scalar(field * _BITS, pa.uint64()))
+                    found[language] = pc.bit_wise_and(moved, pa.scalar(_MASK, pa.uint64())).cast(pa.float64())
+        return found
 
-    def of(self, words: Sequence[str]) -> int:
-        """The packed points of a message's words (lower case, at most `WORDS_READ` are read)."""
-        if len(words) > WORDS_READ:
-            words = words[:WORDS_READ]
-        total = sum(map(self.__getitem__, words))
-        if total < _OTHER_SCRIPT:
-            return total
-        latin = total & (_OTHER_SCRIPT - 1)
-        return latin + sum(self._script(word) for word in words if not word.isascii())
+
+def _packed(points: dict[str, int]) -> int:
+    return sum(min(n, _MOST_POINTS) << _FIELD[language] for language, n in points.items())
 
 
 class Tongues:
@@ -212,42 +232,34 @@ class Tongues:
     def __init__(self) -> None:
         self._spoken: Counter[str] = Counter()
 
-    def decide(self, totals: Sequence[int]) -> list[str | None]:
-        """The language of each message of one chat, in the chat's order, from `Evidence.of`.
+    def decide(self, points: dict[str, pa.Array], said: pa.Array) -> pa.Array:
+        """The language of each message of one chat that somebody `said`, in the chat's order, from `Evidence.of`.
 
         Messages that are clear by themselves are counted first; then each message is decided with the shares of
-        languages that the chat has had up to here. None where nothing in it tells.
+        languages that the chat has had up to here. NULL where nothing in it tells.
         """
-        kinds = Counter(totals)
-        points = {
-            total: {
-                _LANGUAGES[field]: n
-                for field, n in enumerate(total.to_bytes((total.bit_length() + 7) // _BITS, "little"))
-                if n
-            }
-            for total in kinds
-        }
-        for total, times in kinds.items():
-            clear = _winner(points[total], least=6, lead=2.0)
-            if clear:
-                self._spoken[clear] += times
+        points = {language: pc.if_else(said, n, 0.0) for language, n in points.items()}
+        for language, clear in _winners(points, least=6.0, lead=2.0).items():
+            self._spoken[language] += pc.sum(clear).as_py()
         spoken = self._spoken.total()
-        decided: dict[int, str | None] = {}
-        for total in kinds:
-            # A language that was never spoken here needs four times the evidence of the only one that was.
-            weighted = {
-                language: n * (1 + 3 * (self._spoken[language] + 1) / (spoken + len(_SMALL_WORDS)))
-                for language, n in points[total].items()
-            }
-            decided[total] = _winner(weighted, least=3.0, lead=1.25)
-        return [decided[total] for total in totals]
+        # A language that was never spoken here needs four times the evidence of the only one that was.
+        weighted = {
+            language: pc.multiply(n, 1 + 3 * (self._spoken[language] + 1) / (spoken + len(_SMALL_WORDS)))
+            for language, n in points.items()
+        }
+        decided = pa.nulls(len(said), pa.string())
+        for language, wins in _winners(weighted, least=3.0, lead=1.25).items():
+            decided = pc.if_else(wins, language, decided)
+        return decided
 
 
-def _winner(points: dict[str, int] | dict[str, float], *, least: float, lead: float) -> str | None:
-    """The language with most points, if it has `least` and `lead` times those of the next."""
-    if not points:
-        return None
-    ranked = sorted(points.items(), key=lambda item: (-item[1], item[0]))
-    best, most = ranked[0]
-    second = ranked[1][1] if len(ranked) > 1 else 0
-    return best if most >= least and most >= lead * second else None
+def _winners(points: dict[str, pa.Array], *, least: float, lead: float) -> dict[str, pa.Array]:
+    """For each language in which messages it has most points: at least `least`, and `lead` times those of the next."""
+    best: Any = 0.0
+    second: Any = 0.0
+    for n in points.values():
+        second = pc.max_element_wise(second, pc.min_element_wise(best, n))
+        best = pc.max_element_wise(best, n)
+    needed = pc.max_element_wise(pc.multiply(second, lead), least)
+    # A lead of more than 1 leaves no room for two.
+    return {language: pc.greater_equal(n, needed) for language, n in points.items()}

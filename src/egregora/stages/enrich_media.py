@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from egregora.errors import ExportError
@@ -24,7 +25,6 @@ from egregora.pipeline.stage import Files, StageContext
 from egregora.sources.archive import Archive, open_archive
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from PIL.Image import Image
 
 # Pillow is imported where a picture is at hand: most chunks of messages have none.
@@ -182,17 +182,25 @@ class Attachments:
     Args:
         context: `inputs["exports"]` are the `Files`; without it no message has a medium.
         thumbnail_pixels: Longer side of thumbnails.
+        kind: The type of `ENRICHED.media`.
+
+    Attributes:
+        readable: Whether there is anything to read them from.
     """
 
-    def __init__(self, context: StageContext, thumbnail_pixels: int) -> None:
+    def __init__(self, context: StageContext, thumbnail_pixels: int, kind: pa.DataType) -> None:
         self._context = context
         self._thumbnail_pixels = thumbnail_pixels
+        self._kind = kind
+        self._attrs = pa.array([], pa.string())
+        self._found = pa.array([], kind)
         exports = context.inputs.get("exports")
         self._paths = exports.paths if isinstance(exports, Files) else ()
+        self.readable = bool(self._paths)
         self._archives: dict[int, Archive | None] = {}
         self._known: dict[str, dict[str, Any] | None] = {}
         self._open = ExitStack()
-        self._damaged = self._seen = 0
+        self._damaged = 0
 
     def __enter__(self) -> Self:
         self._workers = self._open.enter_context(ThreadPoolExecutor(min(4, os.cpu_count() or 1)))
@@ -203,25 +211,24 @@ class Attachments:
         if self._damaged:
             self._context.log(f"{self._damaged} attachments can't be read and are left out", "warning")
 
-    def of(self, attrs: pa.Array) -> list[dict[str, Any] | None]:
-        """For each message, told by its `attrs`, its medium as in `ENRICHED.media`; None if it has none to be read."""
-        media: list[dict[str, Any] | None] = [None] * len(attrs)
-        if not self._paths:
-            return media
+    def read(self, attrs: list[str]) -> None:
+        """Read what these `attrs` of messages point to, each different."""
         wanted = []
-        for position in pc.indices_nonzero(pc.match_substring(attrs, '"member"')).to_pylist():
-            member = json.loads(attrs[position].as_py()).get("member")
+        for text in attrs:
+            member = json.loads(text).get("member")
             # Anything else with that word in it, such as a poll's question, is no pair of numbers.
             if isinstance(member, list) and len(member) == 2 and all(type(number) is int for number in member):
-                wanted.append((position, member[0], member[1]))
+                wanted.append((text, member[0], member[1]))
+        found: list[dict[str, Any] | None] = []
         for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            found = self._media([(export, member) for _, export, member in some])
-            for (position, _, _), medium in zip(some, found, strict=True):
-                media[position] = medium
-            self._seen += len(some)
-            self._context.progress(self._seen, None, "attachments")
-        return media
+            found += self._media([(export, member) for _, export, member in wanted[start : start + _AT_ONCE]])
+            self._context.progress(len(found), len(wanted), "attachments")
+        self._attrs = pa.array([text for text, _, _ in wanted], pa.string())
+        self._found = pa.array(found, self._kind)
+
+    def of(self, attrs: pa.Array) -> pa.Array:
+        """For each message, told by its `attrs`, its medium as in `ENRICHED.media`; NULL if none was read for it."""
+        return self._found.take(pc.index_in(attrs, value_set=self._attrs))
 
     def _media(self, members: list[tuple[int, int]]) -> list[dict[str, Any] | None]:
         """The media of a few members, in their order; pictures are worked on side by side."""

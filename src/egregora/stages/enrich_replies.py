@@ -20,11 +20,15 @@ A message for which none of this holds answers nobody: a wrong link misleads, a 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
-__all__ = ["LOOK_BACK", "QUICK_SECONDS", "Replies"]
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egregora.stages.enrich_links import without_links
+from egregora.stages.enrich_words import Words, integers
+
+__all__ = ["LOOK_BACK", "QUICK_SECONDS", "Dictionary", "Replies"]
 
 LOOK_BACK = 8
 """How many messages back an answer may reach: beyond that a guess is more often wrong than right."""
@@ -82,196 +86,279 @@ _TEXT_LIGHT = """
 _LIGHT = frozenset(_TEXT_LIGHT.split())
 """Words of four letters and more that are of no substance all the same."""
 
-_QUESTION = re.compile(r"\?(?:[\s!?.)\"'»”]|$)")
+# Where a piece of text without spaces ends, or more marks follow.
+_QUESTION = r"\?(?:[\s\pZ!?.)\"'»”]|$)"
 _MOST_WORDS = 200_000
 _REACTION_WORDS = 4
 
-
-class _Said(NamedTuple):
-    """A message as later ones look back at it."""
-
-    event_id: str
-    author: str
-    seconds: float
-    answerable: bool
-    reaction: bool
-    question: bool
-    asked: _Said | None
-    """The question that it answers."""
-
-
-class _Heard(dict[str, "list[int] | None"]):
-    """Word → at which message it was last said and how often in all; None for a word that links nothing."""
-
-    def __missing__(self, word: str) -> list[int] | None:
-        if len(self) >= _MOST_WORDS:
-            # What was said so long ago that so many other words came since doesn't matter to what is said now.
-            self.clear()
-        heard = None if len(word) < 4 or word in _LIGHT or not word[0].isalpha() else [-LOOK_BACK - 1, 0]
-        self[word] = heard
-        return heard
+# What a word is, and what a message is by its words: sums of these.
+_LIKE_ANSWER = 1
+_LEANS = 2
+# Of words only.
+_STRONG = 4
+_FILLER = 8
+_SUBSTANCE = 16
+_FIRST_OF_ALIAS = 32
+_LAST_OF_ALIAS = 64
+# Of messages only.
+_SILENT = 128
+_CLOSED = 256
+_REACTION = 512
+_ASKS = 1024
+_MAY_ADDRESS = 2048
 
 
-class Replies:
-    """Infers what each message of one chat answers, fed in the chat's order.
+class Dictionary(dict[str, int]):
+    """Word → what it is, as a sum of flags. A word not seen before is judged when it is asked for.
 
-    Args:
-        reply_minutes: How long after a message another may still count as its answer.
-        aliases: Everybody's alias, to find who is addressed.
+    Attributes:
+        aliases: Everybody's, longest first, so that none is taken for another one that it begins with.
     """
 
-    def __init__(self, reply_minutes: float, aliases: Iterable[str]) -> None:
-        self._limit = reply_minutes * 60.0
-        self._recent: deque[_Said] = deque(maxlen=LOOK_BACK)
-        self._last_by: dict[str, _Said] = {}
-        self._heard = _Heard()
-        self._position = 0
-        self._question: _Said | None = None
-        self._asked_at = 0
-        self._since: set[str] = set()
+    def __init__(self, aliases: Iterable[str]) -> None:
+        super().__init__()
         ordered = sorted({alias for alias in aliases if alias}, key=lambda alias: (-len(alias), alias))
-        names = "|".join(re.escape(alias) for alias in ordered) or r"(?!)"
+        self.aliases = pa.array(ordered, pa.string())
+        names = "|".join(map(re.escape, ordered)) or r"(?!)"
         self._mention = re.compile(rf"@\u2068?({names})(?!\w)", re.IGNORECASE)
         self._opening = re.compile(rf"({names})[,:!]\s", re.IGNORECASE)
         self._closing = re.compile(rf",\s*({names})\s*[.!?…]*$", re.IGNORECASE)
-        self._alias_of = {alias.lower(): alias for alias in reversed(ordered)}
-        self._first_words = frozenset(alias.lower().split()[0] for alias in ordered)
-        self._last_words = frozenset(alias.lower().split()[-1] for alias in ordered)
+        self._number = {alias.lower(): number for number, alias in reversed([*enumerate(ordered)])}
+        self._kinds = (
+            (_LIKE_ANSWER, _ANSWER_OPENINGS),
+            (_LEANS, _LEANING),
+            (_STRONG, _REACTIONS),
+            (_FILLER, _REACTION_FILLERS),
+            (_FIRST_OF_ALIAS, frozenset(alias.lower().split()[0] for alias in ordered)),
+            (_LAST_OF_ALIAS, frozenset(alias.lower().split()[-1] for alias in ordered)),
+        )
 
-    def add(
-        self, event_id: str, alias: str | None, seconds: float, kind: str, text: str, words: Sequence[str]
-    ) -> str | None:
-        """Take the chat's next message and say which earlier one it answers, if any.
+    def __missing__(self, word: str) -> int:
+        flags = sum(flag for flag, members in self._kinds if word in members)
+        if not flags & _STRONG and _LAUGHTER.fullmatch(word):
+            flags |= _STRONG
+        if len(word) >= 4 and word[0].isalpha() and word not in _LIGHT:
+            flags |= _SUBSTANCE
+        if len(self) < _MOST_WORDS:
+            self[word] = flags
+        return flags
 
-        Args:
-            alias: Its author's; None for a system notice.
-            seconds: When it was sent, on any scale that goes in seconds.
-            text: The body without links.
-            words: Its words in lower case, without punctuation.
-
-        Returns:
-            The `event_id` of the message that it answers, or None.
-        """
-        if alias is None or kind == "system":
-            return None
-        reaction = question = False
-        target: _Said | None = None
-        if text and kind != "deleted":
-            reaction = len(words) <= _REACTION_WORDS and _is_reaction(words)
-            question = not reaction and "?" in text and _QUESTION.search(text) is not None
-            shared = {} if reaction else self._hear(words)
-            if self._recent:
-                target = self._target(alias, seconds, text, words, shared, reaction=reaction, question=question)
-        asked = target if target and target.question else None
-        if asked and asked.asked:
-            # Otherwise questions that answer questions would keep all of the chat before them.
-            asked = asked._replace(asked=None)
-        said = _Said(event_id, alias, seconds, kind not in ("deleted", "call"), reaction, question, asked)
-        if question:
-            self._question, self._asked_at, self._since = said, self._position, set()
-        elif self._question and alias != self._question.author:
-            self._since.add(alias)
-        self._recent.append(said)
-        self._last_by[alias] = said
-        self._position += 1
-        return target.event_id if target else None
-
-    def _hear(self, words: Sequence[str]) -> dict[int, list[int]]:
-        """Note a message's words of substance.
-
-        Returns:
-            For how many messages ago (1: the one before) each word was last said, how often it had been said: only as
-            far as `LOOK_BACK` reaches.
-        """
-        position = self._position
-        shared: dict[int, list[int]] = {}
-        for heard in filter(None, map(self._heard.__getitem__, words)):
-            ago = position - heard[0]
-            if 0 < ago <= LOOK_BACK:
-                shared.setdefault(ago, []).append(heard[1])
-            heard[0] = position
-            heard[1] += 1
-        return shared
-
-    def _target(
-        self,
-        alias: str,
-        seconds: float,
-        text: str,
-        words: Sequence[str],
-        shared: dict[int, list[int]],
-        *,
-        reaction: bool,
-        question: bool,
-    ) -> _Said | None:
-        recent = self._recent
-        opening = words[0] if words else ""
-        if "@" in text or opening in self._first_words or (words and words[-1] in self._last_words):
-            addressed = self._addressed(text)
-            if addressed:
-                last = self._last_by.get(addressed[0]) if len(addressed) == 1 else None
-                return last if last and self._can_answer(alias, seconds, last) else None
-        if reaction:
-            return self._reacted_to(alias, seconds, opening)
-        asked = self._question
-        if asked and alias != asked.author:
-            ago = self._position - self._asked_at
-            # The first who speaks after a question answers it; later ones must sound like it.
-            first = not self._since
-            sounds = ago in shared or opening in _ANSWER_OPENINGS
-            if (
-                ago <= LOOK_BACK
-                and (first or (sounds and not question and alias not in self._since))
-                and self._can_answer(alias, seconds, asked)
-            ):
-                return asked
-        if shared:
-            rare = 2 + self._position // 500
-            for ago in sorted(shared):
-                if ago <= len(recent) and (len(shared[ago]) > 1 or min(shared[ago]) <= rare):
-                    other = recent[-ago]
-                    if self._can_answer(alias, seconds, other):
-                        return other
-        before = recent[-1]
-        if (
-            opening in _LEANING
-            and seconds - before.seconds <= QUICK_SECONDS
-            and not before.reaction
-            and self._can_answer(alias, seconds, before)
-        ):
-            return before
-        return None
-
-    def _reacted_to(self, alias: str, seconds: float, opening: str) -> _Said | None:
-        """What a reaction is about, by rule 2."""
-        if self._recent[-1].author == alias:
-            return None
-        for other in reversed(self._recent):
-            if other.author == alias or other.reaction:
-                continue
-            if other.asked and other.asked.author != alias and opening in _ANSWER_OPENINGS:
-                other = other.asked
-            return other if self._can_answer(alias, seconds, other) else None
-        return None
-
-    def _addressed(self, text: str) -> list[str]:
-        """Whom a message is addressed to, each once."""
+    def addressed(self, text: str) -> list[int]:
+        """Whom a message is addressed to, by their places in `aliases`, each once."""
         found = self._mention.findall(text)
         for place in (self._opening.match(text), self._closing.search(text)):
             if place:
                 found.append(place.group(1))
-        return list(dict.fromkeys(self._alias_of[alias.lower()] for alias in found))
-
-    def _can_answer(self, alias: str, seconds: float, other: _Said) -> bool:
-        return other.answerable and other.author != alias and 0.0 <= seconds - other.seconds <= self._limit
+        return list(dict.fromkeys(self._number[alias.lower()] for alias in found))
 
 
-def _is_reaction(words: Sequence[str]) -> bool:
-    """Whether a message of at most `_REACTION_WORDS` words, or none, means nothing without what it answers."""
-    strong = not words
-    for word in words:
-        if word in _REACTIONS or _LAUGHTER.fullmatch(word):
-            strong = True
-        elif word not in _REACTION_FILLERS:
-            return False
-    return strong
+def _kinds(texts: pa.Array, kind: pa.Array, words: Words, flags: pa.Array) -> pa.Array:
+    """What each message is, as a sum of flags. `flags` are those of `words.distinct`."""
+    first, last = words.edge(flags), words.edge(flags, last=True)
+    deleted = pc.equal(kind, "deleted")
+    silent = pc.or_(pc.equal(texts, ""), deleted)
+    # In one sum: how many words make a reaction, and how many keep it from being one.
+    strong = pc.min_element_wise(pc.bit_wise_and(flags, _STRONG), 1)
+    other = pc.equal(pc.bit_wise_and(flags, _STRONG | _FILLER), 0).cast(pa.int64())
+    total = words.sums(pc.add(strong, pc.shift_left(other, 32)))
+    count = words.counts()
+    reaction = pc.and_(
+        pc.and_(pc.less_equal(count, _REACTION_WORDS), pc.less(total, 1 << 32)),
+        pc.or_(pc.equal(count, 0), pc.greater(total, 0)),
+    )
+    asks = pc.and_not(words.any_piece(pc.match_substring_regex(words.pieces, _QUESTION)), reaction)
+    names = pc.bit_wise_or(pc.bit_wise_and(first, _FIRST_OF_ALIAS), pc.bit_wise_and(last, _LAST_OF_ALIAS))
+    addresses = pc.or_(words.any_piece(pc.match_substring(words.pieces, "@")), pc.not_equal(names, 0))
+    what = pc.bit_wise_and(first, _LIKE_ANSWER | _LEANS)
+    for flag, where in (
+        (_SILENT, silent),
+        (_CLOSED, pc.or_(deleted, pc.equal(kind, "call"))),
+        (_REACTION, pc.and_not(reaction, silent)),
+        (_ASKS, pc.and_not(asks, silent)),
+        (_MAY_ADDRESS, addresses),
+    ):
+        what = pc.add(what, pc.multiply(where.cast(pa.int64()), flag))
+    return what
+
+
+class Replies:
+    """Infers what each message of one chat answers, fed with chunks of messages in the chat's order.
+
+    Args:
+        reply_minutes: How long after a message another may still count as its answer.
+        dictionary: Knows words and aliases; chats may share it.
+    """
+
+    def __init__(self, reply_minutes: float, dictionary: Dictionary) -> None:
+        self._limit = reply_minutes * 60.0
+        self._dictionary = dictionary
+        # Word → at which message it was last said, counted from the chat's first, and how often in all.
+        self._heard: dict[str, list[int]] = {}
+        self._count = 0
+        # The messages that later ones may look back at, by columns: the last `LOOK_BACK` at the end, before them what
+        # those answer and everybody's last; while a chunk is worked on, the chunk's as well. "Asked" is the question
+        # that a message answers. A message is known by its place here; -1 is none.
+        self._ids = pa.array([], pa.string())
+        self._who: list[int] = []
+        self._when: list[int] = []
+        self._what: list[int] = []
+        self._asked: list[int] = []
+        self._last_by: dict[int, int] = {}
+        self._question = -1
+        self._since: set[int] = set()
+
+    def of(self, messages: pa.RecordBatch, words: Words) -> pa.Array:
+        """The `event_id` that each of the chat's next messages answers; NULL where it answers none.
+
+        Args:
+            messages: Rows of `MESSAGES`.
+            words: The words of their texts.
+        """
+        texts, kind = messages.column("text"), messages.column("kind")
+        who = pc.index_in(messages.column("alias"), value_set=self._dictionary.aliases)
+        talks = pc.and_(pc.is_valid(who), pc.not_equal(kind, "system"))
+        flags = pa.array(map(self._dictionary.__getitem__, words.distinct), pa.int64())
+        what = _kinds(texts, kind, words, flags)
+        place = pc.subtract(pc.cumulative_sum(talks.cast(pa.int64())), 1)
+        seconds = pc.divide(messages.column("ts").cast(pa.int64()), 1_000_000)
+        known = len(self._who)
+        self._ids = pa.concat_arrays([self._ids, messages.column("event_id").filter(talks)])
+        self._who += integers(who.filter(talks).cast(pa.int64()))
+        self._when += integers(seconds.filter(talks))
+        self._what += integers(what.filter(talks))
+        self._asked += [-1] * (len(self._who) - known)
+        heard = pc.and_(talks, pc.equal(pc.bit_wise_and(what, _SILENT | _REACTION), 0))
+        shared = zip(*self._hear(words, flags, heard, place), strict=True)
+        addresses = pc.and_(talks, pc.not_equal(pc.bit_wise_and(what, _MAY_ADDRESS), 0))
+        addressed = {
+            known + at: self._dictionary.addressed(without_links(text))
+            for at, text in zip(integers(place.filter(addresses)), texts.filter(addresses).to_pylist(), strict=True)
+        }
+        targets = self._targets(known, shared, addressed)
+        found = self._ids.take(pa.array(targets, pa.int64()))
+        self._count += len(targets)
+        self._forget()
+        return pc.replace_with_mask(pa.nulls(len(talks), pa.string()), talks, found)
+
+    def _hear(self, words: Words, flags: pa.Array, heard: pa.Array, place: pa.Array) -> tuple[list[int], list[int]]:
+        """Note the words of substance of a chunk's messages that are `heard`.
+
+        Args:
+            place: Of each message its place among those of the chunk that count.
+
+        Returns:
+            By place: with which of the last `LOOK_BACK` messages each shares words (1 << 1: with the one before), and
+            with which of them so many or such rare ones that it is about the same matter.
+        """
+        if len(self._heard) > _MOST_WORDS:
+            # What was said so long ago that so many other words came since doesn't matter to what is said now.
+            self._heard.clear()
+        substance = pc.not_equal(pc.bit_wise_and(flags, _SUBSTANCE), 0)
+        said = [
+            self._heard.setdefault(word, [-LOOK_BACK - 1, 0]) if counts else []
+            for word, counts in zip(words.distinct, substance.to_pylist(), strict=True)
+        ]
+        matter = pc.and_(substance.take(words.word_of), heard.take(words.text_of))
+        spoken = integers(words.word_of.filter(matter).cast(pa.int64()))
+        places = integers(place.take(words.text_of.filter(matter)))
+        sharing = [0] * len(heard)
+        same = [0] * len(heard)
+        for word, at in zip(spoken, places, strict=True):
+            last = said[word]
+            number = self._count + at
+            ago = number - last[0]
+            if 0 < ago <= LOOK_BACK:
+                bit = 1 << ago
+                # Two words, or one that has hardly been said in this chat.
+                if sharing[at] & bit or last[1] <= 2 + number // 500:
+                    same[at] |= bit
+                sharing[at] |= bit
+            last[0] = number
+            last[1] += 1
+        return sharing, same
+
+    def _targets(self, start: int, shared: Iterable[tuple[int, int]], addressed: dict[int, list[int]]) -> list[int | None]:
+        """What each message from `start` on answers. `shared` is from `_hear`, `addressed` by place."""
+        what, who = self._what, self._who
+        targets: list[int | None] = []
+        for at, (sharing, same) in zip(range(start, len(who)), shared, strict=False):
+            author, kind = who[at], what[at]
+            target = -1
+            if kind & _SILENT:
+                pass
+            elif at in addressed and addressed[at]:
+                if len(addressed[at]) == 1:
+                    last = self._last_by.get(addressed[at][0], -1)
+                    target = last if self._can_answer(at, last) else -1
+            elif kind & _REACTION:
+                target = self._reacted_to(at)
+            else:
+                target = self._taken_up(at, sharing, same)
+            if target >= 0 and what[target] & _ASKS:
+                self._asked[at] = target
+            if kind & _ASKS:
+                self._question = at
+                self._since.clear()
+            elif self._question >= 0 and author != who[self._question]:
+                self._since.add(author)
+            self._last_by[author] = at
+            targets.append(target if target >= 0 else None)
+        return targets
+
+    def _taken_up(self, at: int, sharing: int, same: int) -> int:
+        """What a message is about that is neither addressed nor a reaction, by rules 3 to 5."""
+        author, kind, asked = self._who[at], self._what[at], self._question
+        ago = at - asked
+        if asked >= 0 and ago <= LOOK_BACK and author != self._who[asked]:
+            # The first who speaks after a question answers it; later ones must sound like it.
+            sounds = kind & _LIKE_ANSWER or sharing >> ago & 1
+            if not self._since or (sounds and not kind & _ASKS and author not in self._since):
+                if self._can_answer(at, asked):
+                    return asked
+        ago = 1
+        while same >> ago:
+            if same >> ago & 1 and self._can_answer(at, at - ago):
+                return at - ago
+            ago += 1
+        before = at - 1
+        if kind & _LEANS and self._can_answer(at, before) and not self._what[before] & _REACTION:
+            return before if self._when[at] - self._when[before] <= QUICK_SECONDS else -1
+        return -1
+
+    def _reacted_to(self, at: int) -> int:
+        """What a reaction is about, by rule 2."""
+        author = self._who[at]
+        first = max(at - LOOK_BACK, 0)
+        if at == first or self._who[at - 1] == author:
+            return -1
+        for other in range(at - 1, first - 1, -1):
+            if self._who[other] == author or self._what[other] & _REACTION:
+                continue
+            asked = self._asked[other]
+            if asked >= 0 and self._who[asked] != author and self._what[at] & _LIKE_ANSWER:
+                other = asked
+            return other if self._can_answer(at, other) else -1
+        return -1
+
+    def _can_answer(self, at: int, other: int) -> bool:
+        """Whether a message may answer another; -1 for the other is none."""
+        return (
+            other >= 0
+            and not self._what[other] & _CLOSED
+            and self._who[other] != self._who[at]
+            and 0 <= self._when[at] - self._when[other] <= self._limit
+        )
+
+    def _forget(self) -> None:
+        """Keep only the messages that later ones may look back at."""
+        count = len(self._who)
+        recent = range(max(count - LOOK_BACK, 0), count)
+        kept = sorted({*recent, *self._last_by.values(), *(self._asked[at] for at in recent if self._asked[at] >= 0)})
+        place = {old: new for new, old in enumerate(kept)}
+        self._ids = self._ids.take(pa.array(kept, pa.int64()))
+        self._who = [self._who[at] for at in kept]
+        self._when = [self._when[at] for at in kept]
+        self._what = [self._what[at] for at in kept]
+        self._asked = [place.get(self._asked[at], -1) for at in kept]
+        self._last_by = {author: place[at] for author, at in self._last_by.items()}
+        self._question = place.get(self._question, -1)

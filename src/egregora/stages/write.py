@@ -18,10 +18,10 @@ from egregora.database.ir_schema import POSTS
 from egregora.errors import ExportError
 from egregora.pipeline.stage import Stage, StageContext
 from egregora.stages.writers import extractive
-from egregora.stages.writers.draft import Block, Draft, Window
+from egregora.stages.writers.draft import SPOKEN, Block, Draft, Window
 from egregora.stages.writers.markdown import escape, link
 from egregora.stages.writers.phrases import Language, language
-from egregora.stages.writers.words import Background, background
+from egregora.stages.writers.words import Background, Vocabulary, background, tokenise
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -33,8 +33,6 @@ WritePost = Callable[[Window, Background, Any, StageContext], Draft | None]
 
 _ALIGNED_TO = date(1970, 1, 5)
 """A Monday from which windows of days are counted, so that a longer export cuts the same days alike."""
-_PIECE = 5_000
-"""Messages whose text is counted at once."""
 _MOST_RELATED = 3
 _LEAST_ALIKE = 0.16
 _SLUG_WORDS = 8
@@ -67,9 +65,8 @@ def write(table: ir.Table, config: Any, *, run_id: str, context: StageContext, w
         ExportError: no message lies between `write.from_date` and `write.to_date`.
     """
     source = _Source(table, config)
-    source.check_range()
     known = source.background()
-    total = source.count()
+    total = len(source.numbers)
     written: list[_Written] = []
     for done, (window, first_ts, last_ts) in enumerate(source.windows(), 1):
         with context.child(window.label, rows_in=len(window.ids)) as child:
@@ -83,15 +80,15 @@ def write(table: ir.Table, config: Any, *, run_id: str, context: StageContext, w
 
 
 class _Source:
-    """The messages in range, each with its window."""
+    """The messages in range, window after window."""
 
     def __init__(self, table: ir.Table, config: Any) -> None:
         # Checkpoints are bound as temporary views, which only this connection sees, not a cursor of it.
-        self.con: Any = table.get_backend().con
+        con: Any = table.get_backend().con
         self.config = config
         self.size, self.unit = int(config.write.window[:-1]), config.write.window[-1]
         zone = config.parse.timezone.replace("'", "''")
-        self.all = f"SELECT *, (ts AT TIME ZONE 'UTC' AT TIME ZONE '{zone}') AS wall FROM ({table.compile()})"
+        messages = f"SELECT *, (ts AT TIME ZONE 'UTC' AT TIME ZONE '{zone}') AS wall FROM ({table.compile()})"
         bounds = [
             f"wall::DATE {sign} DATE '{day.isoformat()}'"
             for sign, day in ((">=", config.write.from_date), ("<=", config.write.to_date))
@@ -103,71 +100,50 @@ class _Source:
             else f"floor((row_number() OVER (ORDER BY ts, thread_id, seq) - 1) / {self.size})"
         )
         where = f"WHERE {' AND '.join(bounds)}" if bounds else ""
-        self.rows = f"SELECT *, {number}::BIGINT AS number FROM ({self.all}) {where}"
+        self.rows: pa.Table = con.execute(
+            f"SELECT {number}::BIGINT AS number, event_id, thread_id, epoch(ts)::BIGINT AS utc, "
+            "epoch(wall)::BIGINT AS wall, alias, kind, text, language, reply_to, "
+            "CASE WHEN len(links) > 0 THEN links END AS links, media, CASE WHEN kind = 'poll' THEN attrs END AS attrs "
+            f"FROM ({messages}) {where} ORDER BY number, thread_id, seq"
+        ).to_arrow_table()
+        if not len(self.rows):
+            raise self._empty(*con.execute(f"SELECT min(wall)::DATE, max(wall)::DATE FROM ({messages})").fetchone())
+        ends = pc.run_end_encode(self.rows.column("number").combine_chunks())
+        self.numbers: list[int] = ends.values.to_pylist()
+        self.bounds = [0, *ends.run_ends.to_pylist()]
+        said = pc.and_(pc.is_in(self.rows.column("kind"), pa.array(SPOKEN)), self.rows.column("alias").is_valid())
+        self.rows = self.rows.append_column("spoken", said)
+        self.vocabulary = Vocabulary()
+        self.tokens = tokenise(pc.if_else(said, self.rows.column("text"), ""), self.vocabulary)
 
-    def check_range(self) -> None:
-        """Refuse a range without messages, naming the days that there are."""
-        write = self.config.write
-        if self.con.execute(f"SELECT 1 FROM ({self.rows}) LIMIT 1").fetchone():
-            return
-        first, last = self.con.execute(f"SELECT min(wall)::DATE, max(wall)::DATE FROM ({self.all})").fetchone()
+    def _empty(self, first: date | None, last: date | None) -> ExportError:
+        """No messages in range; the error names the days that there are."""
         if first is None:
-            raise ExportError("the chat has no messages", hint="check that the export is the right one")
-        since, until = write.from_date or first, write.to_date or last
-        raise ExportError(
+            return ExportError("the chat has no messages", hint="check that the export is the right one")
+        since, until = self.config.write.from_date or first, self.config.write.to_date or last
+        return ExportError(
             f"no messages between {since} and {until}",
             hint=f"the chat has messages from {first} to {last}",
         )
 
-    def count(self) -> int:
-        """Windows that have messages."""
-        return int(self.con.execute(f"SELECT count(DISTINCT number) FROM ({self.rows})").fetchone()[0])
-
     def background(self) -> Background:
         """Word counts of all windows."""
-        aliases = self.con.execute(
-            f"SELECT DISTINCT alias FROM ({self.rows}) WHERE alias IS NOT NULL ORDER BY 1"
-        ).fetchall()
+        aliases = pc.unique(self.rows.column("alias")).drop_null().to_pylist()
         # One message in fifty is a language of the chat; less is a guess gone wrong, or a quotation.
-        spoken = self.con.execute(
-            f"SELECT language, count(*) AS n, sum(n) OVER () AS total FROM ({self.rows}) "
-            "WHERE language IS NOT NULL GROUP BY language QUALIFY n >= total / 50 ORDER BY language"
-        ).fetchall()
-        languages = {"en", "pt", self.config.site.language[:2]} | {row[0] for row in spoken}
-        pieces = self.con.execute(
-            f"SELECT number, string_agg(text, chr(10)) FROM ({self.rows}) "
-            f"WHERE kind NOT IN ('system', 'deleted') AND text <> '' "
-            f"GROUP BY number, seq // {_PIECE} ORDER BY number"
-        )
-        return background(iter(pieces.fetchone, None), [row[0] for row in aliases], sorted(languages))
+        spoken = pc.value_counts(self.rows.column("language").drop_null()).to_pylist()
+        total = sum(item["counts"] for item in spoken)
+        languages = {item["values"] for item in spoken if 50 * item["counts"] >= total}
+        languages |= {"en", "pt", self.config.site.language[:2]}
+        return background(self.tokens, self.bounds, self.vocabulary, aliases, sorted(languages))
 
     def windows(self) -> Iterator[tuple[Window, datetime, datetime]]:
-        """The windows in order of time, each with its first and last time (UTC); one is in memory at a time."""
-        reader = self.con.execute(
-            "SELECT number, event_id, thread_id, epoch(ts)::BIGINT AS utc, epoch(wall)::BIGINT AS wall, alias, kind, "
-            "text, language, reply_to, CASE WHEN len(links) > 0 THEN links END AS links, media, "
-            f"CASE WHEN kind = 'poll' THEN attrs END AS attrs FROM ({self.rows}) ORDER BY number, thread_id, seq"
-        ).to_arrow_reader(50_000)
-        pending: list[pa.RecordBatch] = []
-        current: int | None = None
-        for batch in reader:
-            ends = pc.run_end_encode(batch.column("number"))
-            start = 0
-            for number, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
-                if number != current and pending:
-                    yield self._window(current, pending)
-                    pending = []
-                current = number
-                pending.append(batch.slice(start, end - start))
-                start = end
-        if pending:
-            yield self._window(current, pending)
+        """The windows in order of time, each with its first and last time (UTC); one is in Python's memory at a time."""
+        for number, start, end in zip(self.numbers, self.bounds, self.bounds[1:], strict=False):
+            yield self._window(number, start, end)
 
-    def _window(self, number: Any, batches: list[pa.RecordBatch]) -> tuple[Window, datetime, datetime]:
-        rows = pa.Table.from_batches(batches).combine_chunks()
-        ids = rows.column("event_id").to_pylist()
-        places = {event: i for i, event in enumerate(ids)}
-        utc, wall = rows.column("utc").to_pylist(), rows.column("wall").to_pylist()
+    def _window(self, number: int, start: int, end: int) -> tuple[Window, datetime, datetime]:
+        rows = self.rows.slice(start, end - start).combine_chunks()
+        utc, wall = pc.min_max(rows.column("utc")).as_py(), rows.column("wall").to_pylist()
         if self.unit == "d":
             first_day = _ALIGNED_TO + timedelta(days=number * self.size)
             last_day = first_day + timedelta(days=self.size - 1)
@@ -175,25 +151,26 @@ class _Source:
         else:
             first_day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(wall))).date()
             label = f"messages {number * self.size + 1}..{(number + 1) * self.size}"
+        parents = pc.index_in(rows.column("reply_to"), rows.column("event_id"), skip_nulls=True)
         window = Window(
             label=label,
             first_day=first_day,
             days=self.size if self.unit == "d" else None,
-            ids=ids,
+            ids=rows.column("event_id").to_pylist(),
             threads=rows.column("thread_id").to_pylist(),
             times=wall,
             authors=rows.column("alias").to_pylist(),
             kinds=rows.column("kind").to_pylist(),
+            spoken=rows.column("spoken").to_pylist(),
             texts=rows.column("text").to_pylist(),
             languages=rows.column("language").to_pylist(),
-            replies=[
-                -1 if parent is None else places.get(parent, -1) for parent in rows.column("reply_to").to_pylist()
-            ],
+            replies=parents.fill_null(-1).to_pylist(),
             links=_sparse(rows.column("links")),
             media=_sparse(rows.column("media")),
             attrs={row: json.loads(value) for row, value in _sparse(rows.column("attrs")).items()},
+            tokens=self.tokens.part(start, end),
         )
-        return window, _utc(min(utc)), _utc(max(utc))
+        return window, _utc(utc["min"]), _utc(utc["max"])
 
 
 def _sparse(column: pa.ChunkedArray) -> dict[int, Any]:

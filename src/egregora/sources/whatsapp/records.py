@@ -311,6 +311,58 @@ class _Cutter:
         if pc.any(odd).as_py():
             found = [self._odd(text) for text in rest.filter(odd).to_pylist()]
             numbers = {name: i for i, name in enumerate(names)}
+            chosen = [None if name is None else numbers.setdefault(name, len(numbers)) for name, _ in found]
+            names = list(numbers)
+            indices = pc.replace_with_mask(indices, odd, pa.array(chosen, indices.type))
+            bodies = pc.replace_with_mask(bodies, odd, pa.array([body for _, body in found], pa.string()))
+        clean = [self._author(name) for name in names]
+        return pa.DictionaryArray.from_arrays(indices, pa.array(clean, pa.string())), bodies
+
+    def _author(self, raw: str) -> str:
+        if raw not in self._authors:
+            self._authors[raw] = author_name(raw)
+        return self._authors[raw]
+
+    def _odd(self, text: str) -> tuple[str | None, str]:
+        """Author and body where no `: ` divides them, or what stands before it is no name.
+
+        It is a notice, unless an author wrote nothing (`Name:`) or a known one is followed by no space (`Name:text`).
+        """
+        head, colon, body = text.partition(":")
+        if colon and "\n" not in head and (head in self._known or (body[:1] in ("", "\n") and not _is_notice(head))):
+            return head, body.removeprefix(" ")
+        if self._colon in text and ":" not in text.partition(self._colon)[0] and not _is_notice(head):
+            return head, text.partition(self._colon)[2]
+        name, colon, body = text.partition(self._colon)
+        if colon and ":" in name and not _is_notice(name) and self._bracket:
+            return name, body
+        return None, text
+
+    def _classified(self, ts: pa.Array, authors: pa.DictionaryArray, bodies: pa.Array) -> pa.RecordBatch:
+        """The batch; bodies that may be more than text are read, each spelling once."""
+        marked = pc.or_(pc.match_substring_regex(bodies, CANDIDATES), pc.is_in(bodies, _WHOLE))
+        found = bodies.filter(marked).dictionary_encode()
+        raws = found.dictionary.to_pylist()
+        read = [_PLAIN, *(self._bodies.read(raw) for raw in raws)]
+        # For every row the number of its body in `read`; 0 is plain text.
+        numbers = pa.repeat(pa.scalar(0, pa.int32()), len(ts))
+        numbers = pc.replace_with_mask(numbers, marked, pc.add(found.indices, pa.scalar(1, pa.int32())))
+        texts = pa.array([body.text for body in read[1:]], pa.string()).take(found.indices)
+        raw_bodies, bodies = bodies, pc.replace_with_mask(bodies, marked, texts)
+
+        doubtful = [i for i, raw in enumerate(raws, 1) if raw.startswith("\u200e") and _maybe_notice(read[i])]
+        nameless = pc.is_null(authors.indices)
+        if doubtful:
+            nameless = pc.or_(nameless, pc.is_in(numbers, pa.array(doubtful, pa.int32())))
+        if pc.any(nameless).as_py():
+            old = numbers.filter(nameless).to_pylist()
+            whose, raw = authors.filter(nameless).to_pylist(), raw_bodies.filter(nameless).to_pylist()
+            notices = [self._notice(who, text, n, read) for who, text, n in zip(whose, raw, old, strict=True)]
+            kept = pa.array([notice is None for notice in notices], pa.bool_())
+            indices = pc.if_else(kept, authors.indices.filter(nameless), pa.scalar(None, authors.indices.type))
+            authors = pa.DictionaryArray.from_arrays(
+                pc.replace_with_mask(authors.indices, nameless, indices), authors.dictionary
+            )
             chosen = [n if new is None else new[0] for n, new in zip(old, notices, strict=True)]
             numbers = pc.replace_with_mask(numbers, nameless, pa.array(chosen, pa.int32()))
             told = pc.if_else(kept, bodies.filter(nameless), pa.array([n and n[1] for n in notices], pa.string()))

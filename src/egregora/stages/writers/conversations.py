@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
 
+import numpy as np
+
 from egregora.stages.writers.draft import Window
-from egregora.stages.writers.words import Background, Tokens
+from egregora.stages.writers.words import Background
 
 __all__ = ["Span", "conversations"]
 
@@ -34,12 +36,26 @@ class Span:
     end: int
 
 
-def conversations(window: Window, tokens: Tokens, known: Background) -> list[Span]:
+class _Content:
+    """The words of content of each message, by number."""
+
+    def __init__(self, window: Window, known: Background) -> None:
+        of_content = known.content[window.tokens.lower]
+        self._words = window.tokens.lower[of_content].tolist()
+        self._starts = np.concatenate(([0], np.cumsum(of_content)))[window.tokens.starts].tolist()
+
+    def counts(self, start: int, end: int) -> Counter[int]:
+        """How often each occurs in the rows `start` to `end` (not included)."""
+        return Counter(self._words[self._starts[start] : self._starts[end]])
+
+
+def conversations(window: Window, known: Background) -> list[Span]:
     """Cut a window into conversations: every row is in one of them, in order."""
+    content = _Content(window, known)
     spans = []
     for start, end in _threads(window):
-        parts = [part for span in _by_silence(window, start, end) for part in _by_words(window, tokens, known, span)]
-        spans.extend(_resumed(window, tokens, known, parts))
+        parts = [part for span in _by_silence(window, start, end) for part in _by_words(window, content, span)]
+        spans.extend(_resumed(window, content, parts))
     return spans
 
 
@@ -64,7 +80,7 @@ def _by_silence(window: Window, start: int, end: int) -> list[Span]:
     return spans
 
 
-def _by_words(window: Window, tokens: Tokens, known: Background, span: Span) -> list[Span]:
+def _by_words(window: Window, content: _Content, span: Span) -> list[Span]:
     """Cut a long stretch where a short pause and a change of words come together."""
     if span.end - span.start < _LONG:
         return [span]
@@ -75,7 +91,7 @@ def _by_words(window: Window, tokens: Tokens, known: Background, span: Span) -> 
     for i in range(span.start + _BLOCK, span.end - _BLOCK + 1):
         if times[i] - times[i - 1] < pause or span.start <= replies[i] < i:
             continue
-        alike = _cosine(_words(tokens, known, i - _BLOCK, i), _words(tokens, known, i, i + _BLOCK))
+        alike = _cosine(content.counts(i - _BLOCK, i), content.counts(i, i + _BLOCK))
         if alike < _UNLIKE:
             found.append((alike, i))
     cuts: list[int] = []
@@ -86,7 +102,7 @@ def _by_words(window: Window, tokens: Tokens, known: Background, span: Span) -> 
     return [Span(a, b) for a, b in pairwise(edges)]
 
 
-def _resumed(window: Window, tokens: Tokens, known: Background, spans: list[Span]) -> list[Span]:
+def _resumed(window: Window, content: _Content, spans: list[Span]) -> list[Span]:
     """Join what was taken up again later the same day: a few messages with the words of those before the silence."""
     joined = spans[:1]
     for span in spans[1:]:
@@ -94,7 +110,7 @@ def _resumed(window: Window, tokens: Tokens, known: Background, spans: list[Span
         short = min(before.end - before.start, span.end - span.start) <= _BLOCK
         gap = window.times[span.start] - window.times[before.end - 1]
         if short and _SHORTEST_SILENCE <= gap <= _RESUMED:
-            left, right = (_words(tokens, known, part.start, part.end) for part in (before, span))
+            left, right = (content.counts(part.start, part.end) for part in (before, span))
             if sum((left & right).values()) > 1 and _cosine(left, right) >= _ALIKE:
                 joined[-1] = Span(before.start, span.end)
                 continue
@@ -102,11 +118,7 @@ def _resumed(window: Window, tokens: Tokens, known: Background, spans: list[Span
     return joined
 
 
-def _words(tokens: Tokens, known: Background, start: int, end: int) -> Counter[str]:
-    return Counter(filter(known.content.__contains__, tokens.lower[tokens.starts[start] : tokens.starts[end]]))
-
-
-def _cosine(left: Counter[str], right: Counter[str]) -> float:
+def _cosine(left: Counter[int], right: Counter[int]) -> float:
     both = left.keys() & right.keys()
     if not both:
         return 0.0

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["DECIDING_WORDS", "agrees", "decides", "is_question", "is_slight", "laughs", "proposes"]
+__all__ = [
+    "LONGEST_NOD",
+    "agrees",
+    "decides",
+    "is_question",
+    "is_slight",
+    "laughs",
+    "may_ask",
+    "may_decide",
+    "proposes",
+]
 
 _LAUGH: Final = re.compile(
     r"(?:(?:ha|he|hi|ah){2,}h?|k{3,}|(?:rs){1,}|l+o+l+|lmf?ao+|rofl|hue(?:hue)+|[\s😂🤣😆😹😅]|[.!?~])+", re.IGNORECASE
@@ -68,13 +77,14 @@ _RHETORICAL: Final = re.compile(
 )
 _BARE: Final = re.compile(r"https?://\S+|www\.\S+|\[[a-z][a-z _-]*\]")
 
-DECIDING_WORDS: Final = frozenset(
+LONGEST_NOD: Final = 4
+"""Words up to which a message can be a nod: `ok`, `thanks!`, an emoji, laughter."""
+_DECIDING_WORDS: Final = frozenset(
     """
     decided settled agreed booked reserved voted confirmed sorted deal official plan going it final fechado fechada
     combinado decidido marcado confirmado reservei comprei vamos fica let's lets bora então entao date
     """.split()  # noqa: SIM905
 )
-"""A message without any of these can't decide anything; it need not be looked at."""
 
 
 def laughs(text: str) -> bool:
@@ -82,9 +92,19 @@ def laughs(text: str) -> bool:
     return len(text) <= 60 and _LAUGH.fullmatch(text) is not None and not text.isspace() and text != ""
 
 
-def is_slight(words: Sequence[str]) -> bool:
-    """Whether a message of these lower-case words is a nod: `ok`, `thanks!`, an emoji, laughter."""
-    return len(words) <= 4 and all(word in _ACKS or _LAUGH.fullmatch(word) for word in words)
+def is_slight(word: str) -> bool:
+    """Whether a lower-case word says nothing: a short message of such words alone is a nod."""
+    return word in _ACKS or _LAUGH.fullmatch(word) is not None
+
+
+def may_decide(word: str) -> bool:
+    """Whether a message with this lower-case word may decide something; one without any such word can't."""
+    return word in _DECIDING_WORDS
+
+
+def may_ask(word: str) -> bool:
+    """Whether a message with this lower-case word may be a question; one without any such word can't."""
+    return _ASKING.search(word) is not None
 
 
 def agrees(text: str) -> bool:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["WALL_EPOCH", "Block", "Draft", "Window"]
+from egregora.stages.writers.words import Tokens
+
+__all__ = ["SPOKEN", "WALL_EPOCH", "Block", "Draft", "Window"]
+
+SPOKEN: Final = ("text", "media", "poll", "location", "contact")
+"""Kinds of messages by which somebody says something."""
 
 WALL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the origin of `Window.times`, which are wall-clock times of the chat
 
@@ -20,9 +25,11 @@ class Window:
         first_day: Local day that the post is dated by: the window's first day, or that of its first message where
             windows are counted in messages.
         days: Length in days; None where windows are counted in messages.
+        spoken: Whether a person says something by it.
         times: Wall-clock times in the chat's timezone, in seconds since `WALL_EPOCH`.
         replies: Row of the earlier message that this one answers, or -1.
         links, media, attrs: Only of the rows that have them, by row: link structs, media struct, decoded JSON object.
+        tokens: The words of what is spoken; other messages are empty in it.
     """
 
     label: str
@@ -33,12 +40,14 @@ class Window:
     times: list[int]
     authors: list[str | None]
     kinds: list[str]
+    spoken: list[bool]
     texts: list[str]
     languages: list[str | None]
     replies: list[int]
     links: dict[int, list[dict[str, Any]]]
     media: dict[int, dict[str, Any]]
     attrs: dict[int, dict[str, Any]]
+    tokens: Tokens
 
     def when(self, row: int) -> datetime:
         """Wall-clock time of a row."""

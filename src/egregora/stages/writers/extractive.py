@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
-from math import fsum, log1p
+from functools import cached_property
+from math import log1p
 from typing import Any, Final
+
+import numpy as np
 
 from egregora.pipeline.stage import StageContext
 from egregora.stages.writers import cues
@@ -21,7 +24,7 @@ from egregora.stages.writers.conversations import Span, conversations
 from egregora.stages.writers.draft import Block, Draft, Window
 from egregora.stages.writers.markdown import escape, image, inline_quote, link, plain, quote, safe_url, site_name
 from egregora.stages.writers.phrases import Language, language
-from egregora.stages.writers.words import Background, Term, Terms, Tokens, terms_of, tokenise
+from egregora.stages.writers.words import Background, Term, Terms, terms_of
 
 __all__ = ["write_post"]
 
@@ -41,7 +44,9 @@ _SHORT: Final = 3
 """Words up to which a message right after somebody else's counts as a reaction to it."""
 _TELLING: Final = 0.33
 """Weight below which a term doesn't name a conversation; better none than one that misleads."""
-_SPOKEN: Final = frozenset(("text", "media", "poll", "location", "contact"))
+_QUOTED: Final = ("text", "media")
+_TELLS: Final = ("poll", "location")
+"""Kinds of messages that say something without words."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,43 +96,32 @@ class _Reader:
     def __init__(self, window: Window, known: Background) -> None:
         self.window = window
         self.known = known
-        spoken = [
-            kind in _SPOKEN and author is not None for kind, author in zip(window.kinds, window.authors, strict=True)
-        ]
-        texts = [text if said else "" for said, text in zip(spoken, window.texts, strict=True)]
-        self.tokens: Tokens = tokenise(texts)
-        self.words = [self.tokens.words(row) for row in range(len(texts))]
+        self.spoken = window.spoken
+        texts, kinds, tokens = window.texts, window.kinds, window.tokens
+        spoken = np.array(window.spoken)
+        words = tokens.per_row(known.letters)
+        self.words: list[int] = words.tolist()
+        """How many words each message has."""
         names = {author: plain(author or "") or "?" for author in dict.fromkeys(window.authors)}
         self.who = [names[author] for author in window.authors]
-        self.asking = [
-            said and "?" in text and cues.is_question(text) for said, text in zip(spoken, texts, strict=True)
-        ]
-        self.substantial = [said and self._says_something(row) for row, said in enumerate(spoken)]
-        self.spoken = spoken
+        self.pictures = {row for row in window.media if _is_picture(window, row)}
+        asking = np.flatnonzero(tokens.per_row(known.where(cues.may_ask)))
+        self.asking = {row for row in asking.tolist() if "?" in texts[row] and cues.is_question(texts[row])}
+        slight = (words <= cues.LONGEST_NOD) & (tokens.per_row(known.where(cues.is_slight)) == words)
+        self.substantial: list[bool] = (spoken & ~slight).tolist()
+        for row in {row for row, kind in enumerate(kinds) if kind in _TELLS} | self.pictures | window.links.keys():
+            self.substantial[row] = window.spoken[row]
+        self.quotable = [bool(n) and kind in _QUOTED for n, kind in zip(self.words, kinds, strict=True)]
+        """Whether a message can be quoted: somebody's text, with more in it than addresses and placeholders."""
         self.answered_by: dict[int, list[int]] = {}
         for row, parent in enumerate(window.replies):
-            if parent >= 0 and spoken[row] and window.authors[row] != window.authors[parent]:
+            if parent >= 0 and window.spoken[row] and window.authors[row] != window.authors[parent]:
                 self.answered_by.setdefault(parent, []).append(row)
-        self.laughing = [
-            said and len(words) <= 3 and cues.laughs(text)
-            for said, words, text in zip(spoken, self.words, texts, strict=True)
-        ]
-        self.terms: Terms = terms_of(self.tokens, window.authors, known)
-        self.spans = conversations(window, self.tokens, known)
-        deciding = cues.DECIDING_WORDS
-        self.deciding = {row for row, words in enumerate(self.words) if not deciding.isdisjoint(words)}
-
-    def _says_something(self, row: int) -> bool:
-        window = self.window
-        if window.kinds[row] in ("poll", "location") or row in window.links:
-            return True
-        if row in window.media and _is_picture(window, row):
-            return True
-        return bool(self.words[row]) and not cues.is_slight(self.words[row])
-
-    def quotable(self, row: int) -> bool:
-        """Whether a message can be quoted: somebody's text, with more in it than addresses and placeholders."""
-        return self.spoken[row] and self.window.kinds[row] in ("text", "media") and bool(self.words[row])
+        nothing_else = spoken & (words <= 3) & (tokens.per_row(known.where(cues.laughs)) == words)
+        self.laughing = {row for row in np.flatnonzero(nothing_else).tolist() if cues.laughs(texts[row])}
+        self.terms: Terms = terms_of(tokens, window.authors, known)
+        self.spans = conversations(window, known)
+        self.deciding = set(np.flatnonzero(tokens.per_row(known.where(cues.may_decide))).tolist())
 
     def talks(self) -> list[_Talk]:
         """The window's conversations in which somebody said something."""
@@ -147,12 +141,12 @@ class _Reader:
         talk = _Talk(span, rows, sorted(counts, key=lambda name: (-counts[name], name)))
         talk.opener = next(row for row in rows if self.substantial[row])
         talk.kind = self._kind(talk.opener)
-        talk.laughs = sum(self.laughing[row] for row in rows)
+        talk.laughs = len(self.laughing.intersection(rows))
         talk.answers = sum(len(self.answered_by.get(row, ())) for row in rows)
-        settled = {row for row in rows if row in self.deciding and self._decides(row, span)}
+        settled = {row for row in self.deciding.intersection(rows) if self._decides(row, span)}
         # "Agreed" to a decision settles nothing further.
         talk.decisions = [row for row in sorted(settled) if window.replies[row] not in settled]
-        talk.questions = [row for row in rows if self.asking[row] and self._is_open(row, span)]
+        talk.questions = [row for row in sorted(self.asking.intersection(rows)) if self._is_open(row, span)]
         return talk
 
     def _kind(self, row: int) -> str:
@@ -161,9 +155,9 @@ class _Reader:
             return "poll"
         if row in window.links:
             return "link"
-        if _is_picture(window, row):
+        if row in self.pictures:
             return "picture"
-        return "question" if self.asking[row] else "text"
+        return "question" if row in self.asking else "text"
 
     def _following(self, row: int, span: Span, most: int) -> list[int]:
         """The next rows of the conversation that others sent."""
@@ -220,7 +214,6 @@ class _Reader:
     def _score(self, talk: _Talk) -> float:
         window = self.window
         substance = sum(self.substantial[row] for row in talk.rows)
-        pictures = sum(_is_picture(window, row) for row in talk.rows)
         topical = min(talk.topics[0][0], 3.0) if talk.topics else 0.0
         return (
             1.2 * log1p(substance)
@@ -228,28 +221,38 @@ class _Reader:
             + 0.5 * log1p(talk.answers)
             + 0.5 * log1p(talk.laughs)
             + 1.8 * min(len(talk.decisions), 2)
-            + 0.3 * min(pictures, 2)
+            + 0.3 * min(len(self.pictures.intersection(talk.rows)), 2)
             + 1.2 * any(window.kinds[row] == "poll" for row in talk.rows)
             + 0.7 * topical
         )
 
+    @cached_property
+    def _topical(self) -> list[float]:
+        """The weight of the terms that each message names, each counted once."""
+        tokens, weights = self.window.tokens, np.zeros(len(self.known.letters))
+        weights[list(self.terms.weights)] = list(self.terms.weights.values())
+        places = np.flatnonzero(weights[tokens.lower] > 0)
+        rows = np.searchsorted(tokens.starts, places, side="right") - 1
+        rows, words = np.divmod(np.unique(rows * len(weights) + tokens.lower[places]), len(weights))
+        # Rounded, so that the order in which they are added up doesn't show.
+        sums: list[float] = np.bincount(rows, weights[words], len(self.words)).round(9).tolist()
+        return sums
+
     def worth(self, row: int) -> float:
         """How much a message adds to an excerpt; what is slight takes away from it."""
         window = self.window
-        if not self.quotable(row):
+        if not self.quotable[row]:
             return -0.1
         if not self.substantial[row]:
             return -0.15
         text = window.texts[row]
-        weights = self.terms.weights
-        # fsum: the order of a set must not show, not even in the last digit.
-        score = min(1.4, fsum(weights[word] for word in weights.keys() & self.words[row]))
+        score = min(1.4, self._topical[row])
         score += 0.5 if 35 <= len(text) <= 320 else 0.15 if len(text) > 15 else -0.1
         score += 0.3 if "?" in text else 0.0
         score += 0.2 if window.replies[row] >= 0 else 0.0
         score += 0.25 * min(3, len(self.answered_by.get(row, ())))
         # Laughter right after it: it was funny.
-        score += 0.3 * sum(self.laughing[row + 1 : row + 4])
+        score += 0.3 * len(self.laughing.intersection((row + 1, row + 2, row + 3)))
         return score
 
 
@@ -319,7 +322,7 @@ class _Desk:
         told = [
             talk
             for talk in ranked
-            if talk.score >= 0.5 * best and sum(self.reader.quotable(row) for row in talk.rows) >= 2
+            if talk.score >= 0.5 * best and sum(self.reader.quotable[row] for row in talk.rows) >= 2
         ]
         most = min(_MAX_SECTIONS, max(1, self.max_quotes // _QUOTES_EACH))
         return sorted(told[:most] or ranked[:1], key=lambda talk: (self.window.times[talk.opener], talk.span.start))
@@ -382,7 +385,7 @@ class _Desk:
                 self._bridge(talk, *bridges[row])
             if window.kinds[row] == "poll":
                 self._poll(row)
-            if _is_picture(window, row):
+            if row in self.reader.pictures:
                 self._picture(row)
             if row in quoted:
                 markdown = quote(self._who(row), window.texts[row], window.links.get(row, ()))
@@ -415,7 +418,7 @@ class _Desk:
             sources.extend(talk.decisions[:2])
         elif talk.laughs >= 3:
             more = self._say("joined.laugh")
-            sources.extend(row for row in talk.rows if self.reader.laughing[row])
+            sources.extend(sorted(self.reader.laughing.intersection(talk.rows)))
         elif len(talk.people) > 2 and counts[talk.people[0]] + counts[talk.people[1]] >= 0.7 * len(talk.rows) >= 8:
             more = self._say("joined.pair", a=talk.people[0], b=talk.people[1])
         elif len(talk.rows) >= 20 and lasted >= 1200:
@@ -430,7 +433,7 @@ class _Desk:
         reader, window = self.reader, self.window
         decisive = set(talk.decisions)
         # A nod belongs to what it answers where that asked or settled something.
-        rows = [row for row in talk.rows if reader.quotable(row) and (reader.substantial[row] or row in decisive)]
+        rows = [row for row in talk.rows if reader.quotable[row] and (reader.substantial[row] or row in decisive)]
         if len(rows) <= quotes:
             return [rows] if rows else []
         worth = [reader.worth(row) + (1.0 if row in decisive else 0.0) for row in rows]
@@ -514,18 +517,17 @@ class _Desk:
     def _decision(self, row: int) -> tuple[str, list[int]]:
         """A decision as an entry, with what it answers where it doesn't say by itself what was decided."""
         window = self.window
-        words = self.reader.words[row]
         before = window.replies[row]
         if before < 0 and row and window.threads[row - 1] == window.threads[row]:
             before = row - 1 if window.times[row] - window.times[row - 1] < 600 else -1
         # What was nodded to may be a nod itself.
-        while before >= 0 and len(self.reader.words[before]) <= 4 and 0 <= window.replies[before] < before:
+        while before >= 0 and self.reader.words[before] <= cues.LONGEST_NOD and 0 <= window.replies[before] < before:
             before = window.replies[before]
         own = inline_quote(window.texts[row])
         if (
-            len(words) < _SELF_CONTAINED
+            self.reader.words[row] < _SELF_CONTAINED
             and before >= 0
-            and self.reader.quotable(before)
+            and self.reader.quotable[before]
             and self.reader.substantial[before]
         ):
             first = inline_quote(window.texts[before], limit=140)
@@ -719,8 +721,8 @@ class _Desk:
             for before, row in pairwise(talk.rows)
             if window.authors[before] != window.authors[row]
             and window.kinds[row] == "text"
-            and len(reader.words[row]) <= _SHORT
-            and not reader.asking[row]
+            and reader.words[row] <= _SHORT
+            and row not in reader.asking
         )
         return {
             "messages": sum(reader.spoken),
@@ -728,7 +730,7 @@ class _Desk:
             "exchanges": sum(len(rows) for rows in reader.answered_by.values()),
             "reactions": short,
             "decisions": decisions,
-            "questions": sum(reader.asking),
+            "questions": len(reader.asking),
             "links": sum(len(items) for row, items in window.links.items() if reader.spoken[row]),
             "media": sum(1 for row, kind in enumerate(window.kinds) if kind == "media" and reader.spoken[row]),
         }

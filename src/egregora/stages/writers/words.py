@@ -12,23 +12,34 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import compress, count, pairwise
-from operator import ne
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
-__all__ = ["SEPARATOR", "Background", "Term", "Terms", "Tokens", "background", "terms_of", "tokenise"]
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
+__all__ = ["Background", "Term", "Terms", "Tokens", "Vocabulary", "background", "terms_of", "tokenise"]
 
-SEPARATOR: Final = "\x00"
-"""Stands between two messages in joined text, and is a token of its own."""
+Numbers = npt.NDArray[Any]
+"""An array of whole numbers: words by their number in a `Vocabulary`, places, rows or counts."""
+Flags = npt.NDArray[np.bool_]
 
-# Addresses, placeholders of the privacy stage, numbers and mentions' signs are no words: they leave the empty token.
+_SEPARATOR: Final = "\x00"
+"""The token behind each message; number 0 of every vocabulary."""
+_LINE: Final = "\x01"
+"""The token between two lines of a message."""
+_PIECE: Final = 50_000
+"""Messages that are cut at once."""
+
+# What stands between two spaces is cut on its own. Addresses, placeholders of the privacy stage, numbers and mentions'
+# signs are no words: they leave the empty token.
 _TOKEN = re.compile(
-    r"https?://[^\s\x00]+|www\.[^\s\x00]+|\[[a-z][a-z _-]*\]|\d[^\s\x00]*"
-    r"|([^\W\d_][^\W_]*(?:['’-][^\W\d_]+)*|\x00|\n|[^\w\s\x00'’@#*_-]+)"
+    r"https?://\S+|www\.\S+|\[[a-z][a-z_-]*\]|\d\S*|([^\W\d_][^\W_]*(?:['’-][^\W\d_]+)*|[^\w\s'’@#*_-]+)"
 )
 
 # Words of chat that lists of stop words lack, English and Portuguese.
@@ -105,131 +116,199 @@ def stop_words(languages: tuple[str, ...]) -> frozenset[str]:
     return (frozenset(stopwordsiso.stopwords(languages)) - _KEPT) | _FILLERS
 
 
-@dataclass(frozen=True)
-class Background:
-    """What all windows together know.
+class Vocabulary:
+    """Every token that was read, each with a number; it grows while text is read.
 
     Attributes:
-        windows: How many there are.
-        frequencies: In how many of them each word occurs.
-        nouns, verbs: How often each word follows one that mostly stands before nouns, or before verbs.
-        aliases: Every alias, lower-case words of it, which are never topics.
-        stop: Words that are never topics.
+        spelled: The tokens, by number.
+        numbers: The number of each.
+        lower: For each its lower-case form, a token as well.
     """
 
-    windows: int
-    frequencies: Counter[str]
-    nouns: Counter[str]
-    verbs: Counter[str]
-    aliases: frozenset[str]
-    stop: frozenset[str]
+    def __init__(self) -> None:
+        self.spelled: list[str] = []
+        self.numbers: dict[str, int] = {}
+        self.lower: list[int] = []
+        self._cut: dict[str, tuple[int, ...]] = {}
+        self.number(_SEPARATOR)
 
-    @cached_property
-    def content(self) -> frozenset[str]:
-        """The lower-case words of all windows that may be topics."""
-        left_out = self.stop | self.aliases
-        return frozenset(
-            word
-            for word in self.frequencies
-            if len(word) > 2 and word[0].isalpha() and word not in left_out and not word.endswith("'s")
-        )
+    def number(self, token: str) -> int:
+        """The number of a token, a new one if it is new."""
+        found = self.numbers.get(token)
+        if found is None:
+            found = self.numbers[token] = len(self.spelled)
+            self.spelled.append(token)
+            self.lower.append(found)
+            lower = _normal(token)
+            if lower != token:
+                self.lower[found] = self.number(lower)
+        return found
 
-    @cached_property
-    def rarity(self) -> dict[str, float]:
-        """How much a word sets a window apart: from 1 (no other window has it) in coarse steps to almost nothing.
-
-        Where there are few windows, to be in all of them means little.
-        """
-        power = min(1.0, self.windows / _MANY_WINDOWS)
-        shares = [max(n - 1, 0) / (self.windows + 1) for n in range(self.windows + 1)]
-        steps = [next((value for limit, value in _STEPS if share <= limit), _COMMONEST) ** power for share in shares]
-        return {word: steps[self.frequencies[word]] for word in self.content}
-
-    @cached_property
-    def threads(self) -> frozenset[str]:
-        """Nouns that a few windows have: to be said once is enough for them to be a topic."""
-        few = {word for word, n in self.frequencies.items() if 1 < n <= 1 + 0.15 * self.windows}
-        return frozenset(word for word in few & self.content if self.likeness[word] == 1.0)
-
-    @cached_property
-    def likeness(self) -> dict[str, float]:
-        """How much a word reads like the name of a thing, told by what stands before it, in three steps."""
-        nouns, verbs = self.nouns, self.verbs
-        return {
-            word: 0.2
-            if verbs[word] > nouns[word] or (word.endswith(("ing", "ed")) and len(word) > 5)
-            else 1.0
-            if nouns[word] > 1.5 * verbs[word]
-            else 0.6
-            for word in self.content
-        }
+    def cut(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text without spaces. Chats repeat themselves, so each such text is cut once."""
+        found = self._cut.get(text)
+        if found is None:
+            found = self._cut[text] = tuple(map(self.number, _TOKEN.findall(text)))
+        return found
 
 
-def background(texts: Iterable[tuple[int, str]], aliases: Iterable[str], languages: Sequence[str]) -> Background:
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of messages in one array, by number, with the separator behind each message.
+
+    Attributes:
+        surface: As written.
+        lower: In lower case, one kind of apostrophe.
+        starts: Where each message begins, and after the last one the end.
+    """
+
+    surface: Numbers
+    lower: Numbers
+    starts: Numbers
+
+    def part(self, start: int, end: int) -> Tokens:
+        """The tokens of the messages from `start` to `end` (not included)."""
+        first, last = self.starts[start], self.starts[end]
+        return Tokens(self.surface[first:last], self.lower[first:last], self.starts[start : end + 1] - first)
+
+    def per_row(self, flags: Flags) -> Numbers:
+        """How many words of each message are flagged; `flags` are by number."""
+        return np.add.reduceat(flags[self.lower], self.starts[:-1], dtype=np.int64)
+
+
+def tokenise(texts: pa.ChunkedArray, vocabulary: Vocabulary) -> Tokens:
+    """Cut the texts of messages, none of which is NULL, into tokens."""
+    found = [
+        _tokens(chunk.slice(start, _PIECE), vocabulary)
+        for chunk in texts.chunks
+        for start in range(0, len(chunk), _PIECE)
+    ]
+    surface = np.concatenate(found) if found else np.zeros(0, np.int32)
+    starts = np.concatenate(([0], np.flatnonzero(surface == 0) + 1))
+    return Tokens(surface, np.array(vocabulary.lower, np.int32)[surface], starts)
+
+
+def _tokens(texts: pa.Array, vocabulary: Vocabulary) -> Numbers:
+    one_line = pc.replace_substring(pc.replace_substring(texts, _SEPARATOR, ""), "\n", f" {_LINE} ")
+    ended = pc.binary_join_element_wise(one_line, _SEPARATOR, " ")
+    parts = pc.ascii_split_whitespace(ended).flatten().dictionary_encode()
+    cut = list(map(vocabulary.cut, parts.dictionary.to_pylist()))
+    lengths = np.fromiter(map(len, cut), np.int64, len(cut))
+    tokens = np.fromiter(chain.from_iterable(cut), np.int32, int(lengths.sum()))
+    which = parts.indices.to_numpy()
+    return tokens[_ranges((np.cumsum(lengths) - lengths)[which], lengths[which])]
+
+
+def _ranges(starts: Numbers, lengths: Numbers) -> Numbers:
+    """The numbers of several ranges, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+
+
+@dataclass(frozen=True)
+class Background:
+    """What all windows together know of each token; every array is by its number.
+
+    Attributes:
+        vocabulary: The tokens.
+        content: Lower-case words that may be topics.
+        rarity: How much a word of content sets a window apart: from 1 (no other window has it) in coarse steps to
+            almost nothing. Where there are few windows, to be in all of them means little.
+        likeness: How much a word of content reads like the name of a thing, told by what stands before it, in three
+            steps.
+        threads: Nouns that a few windows have: to be said once is enough for them to be a topic.
+        letters: Lower-case words.
+        capital, titled: Words as written that begin with a capital and don't shout; `I` is a capital, but not titled.
+        singular: A word of content without its `s`, if that is a token, else -1.
+    """
+
+    vocabulary: Vocabulary
+    content: Flags
+    rarity: npt.NDArray[np.float64]
+    likeness: npt.NDArray[np.float64]
+    threads: Flags
+    letters: Flags
+    capital: Flags
+    titled: Flags
+    singular: Numbers
+    _where: dict[Callable[[str], bool], Flags] = field(default_factory=dict, init=False, repr=False)
+
+    def where(self, test: Callable[[str], bool]) -> Flags:
+        """The lower-case words that pass a test, which is asked once for each word."""
+        if test not in self._where:
+            spelled, flags = self.vocabulary.spelled, np.zeros(len(self.letters), bool)
+            flags[[i for i in np.flatnonzero(self.letters).tolist() if test(spelled[i])]] = True
+            self._where[test] = flags
+        return self._where[test]
+
+
+def background(
+    tokens: Tokens, bounds: Sequence[int], vocabulary: Vocabulary, aliases: Iterable[str], languages: Sequence[str]
+) -> Background:
     """Count words over all windows.
 
     Args:
-        texts: (window, text) pairs, all texts of a window in a row, in pieces of any size.
-        aliases: The aliases that occur.
-        languages: Languages (ISO 639-1) whose stop words are left out.
+        tokens: The tokens of all messages, window after window.
+        bounds: The first message of each window, and after the last one the end.
+        vocabulary: What they are numbers of.
+        aliases: The aliases that occur; their words are never topics.
+        languages: Languages (ISO 639-1) whose stop words are never topics.
     """
-    frequencies: Counter[str] = Counter()
-    nouns: Counter[str] = Counter()
-    verbs: Counter[str] = Counter()
-    known: set[str] = set()
-    windows, current = 0, None
-    for window, text in texts:
-        if window != current:
-            frequencies.update(known)
-            known, current = set(), window
-            windows += 1
-        found = _TOKEN.findall(_normal(text))
-        known.update(found)
-        nouns.update(compress(found[1:], map(_BEFORE_NOUN.__contains__, found)))
-        verbs.update(compress(found[1:], map(_BEFORE_VERB.__contains__, found)))
-    frequencies.update(known)
-    words = {word for alias in aliases for word in _TOKEN.findall(_normal(alias))}
-    return Background(windows, frequencies, nouns, verbs, frozenset(words), stop_words(tuple(languages)))
+    spelled, size = vocabulary.spelled, len(vocabulary.spelled)
+    windows = len(bounds) - 1
+    frequencies, last = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    places = tokens.starts[list(bounds)].tolist()
+    for start, end in zip(places, places[1:], strict=False):
+        words = tokens.lower[start:end]
+        # Of each word's places only the one that was noted last is the same when read: so it is counted once.
+        order = np.arange(len(words))
+        last[words] = order
+        frequencies[words[last[words] == order]] += 1
+    before, after = tokens.lower[:-1], tokens.lower[1:]
+    nouns, verbs = (
+        np.bincount(after[_flags(vocabulary, words)[before]], minlength=size) for words in (_BEFORE_NOUN, _BEFORE_VERB)
+    )
+    left_out = stop_words(tuple(languages)) | {
+        word for alias in aliases for word in _TOKEN.findall(_normal(alias)) if word
+    }
+    lower = np.array(vocabulary.lower, np.int32)
+    letters = np.fromiter((token[:1].isalpha() for token in spelled), bool, size) & (lower == np.arange(size))
+    content = np.fromiter(
+        (len(word) > 2 and word not in left_out and not word.endswith("'s") for word in spelled), bool, size
+    )
+    content &= letters & (frequencies > 0)
+    power = min(1.0, windows / _MANY_WINDOWS)
+    shares = [max(n - 1, 0) / (windows + 1) for n in range(windows + 1)]
+    steps = [next((value for limit, value in _STEPS if share <= limit), _COMMONEST) ** power for share in shares]
+    verbal = np.fromiter((len(word) > 5 and word.endswith(("ing", "ed")) for word in spelled), bool, size)
+    likeness = np.where(verbal | (verbs > nouns), 0.2, np.where(nouns > 1.5 * verbs, 1.0, 0.6))
+    upper = [token[:1].isupper() and vocabulary.lower[i] != i for i, token in enumerate(spelled)]
+    singular = [vocabulary.numbers.get(word[:-1], -1) if word[-1:] == "s" else -1 for word in spelled]
+    return Background(
+        vocabulary,
+        content=content,
+        rarity=np.array(steps)[frequencies],
+        likeness=likeness,
+        threads=content & (frequencies > 1) & (frequencies <= 1 + 0.15 * windows) & (likeness == 1.0),
+        letters=letters,
+        capital=np.array([up and (len(token) == 1 or not token.isupper()) for up, token in zip(upper, spelled, strict=True)]),
+        titled=np.array([up and not token.isupper() for up, token in zip(upper, spelled, strict=True)]),
+        singular=np.array(singular),
+    )
+
+
+def _flags(vocabulary: Vocabulary, words: Iterable[str]) -> Flags:
+    """Flags of these words."""
+    flags = np.zeros(len(vocabulary.spelled), bool)
+    flags[[vocabulary.numbers[word] for word in words if word in vocabulary.numbers]] = True
+    return flags
 
 
 def _normal(text: str) -> str:
     return text.lower().replace("’", "'")
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """The tokens of a window in one list, punctuation and `SEPARATOR` among them.
-
-    Attributes:
-        surface: As written.
-        lower: In lower case, one kind of apostrophe.
-        starts: Where each message begins, and after the last one the end.
-        letters: The lower-case tokens that are words.
-    """
-
-    surface: list[str]
-    lower: list[str]
-    starts: list[int]
-    letters: frozenset[str]
-
-    def words(self, row: int) -> list[str]:
-        """Lower-case words of one message."""
-        return list(filter(self.letters.__contains__, self.lower[self.starts[row] : self.starts[row + 1]]))
-
-
-def tokenise(texts: Sequence[str]) -> Tokens:
-    """Cut texts into tokens, all at once."""
-    surface = _TOKEN.findall(SEPARATOR.join(text.replace(SEPARATOR, "") for text in texts) + SEPARATOR)
-    lower = _normal("\x01".join(surface)).split("\x01") if surface else []
-    if len(lower) != len(surface):  # U+0001 in a text; it stands for nothing
-        surface = [token.replace("\x01", "") for token in surface]
-        lower = [_normal(token) for token in surface]
-    starts = [0]
-    starts.extend(compress(count(1), map(SEPARATOR.__eq__, lower)))
-    return Tokens(surface, lower, starts, frozenset(token for token in set(lower) if token[:1].isalpha()))
-
-
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Term:
     """A word or a short phrase that sets a window apart.
 
@@ -237,28 +316,60 @@ class Term:
         words: Lower-case words of it.
         weight: How much it does so, in the window's own scale.
         rows: Messages in which it occurs, ascending, each once.
-        shown: As the chat mostly writes it.
-        before: The words that stand before it, in lower case, and how often, where no further word of content follows.
+        places: Where in the tokens it begins, or its plural or singular does.
+        tokens, known: What it was found in.
     """
 
     words: tuple[str, ...]
     weight: float
-    rows: list[int] = field(default_factory=list)
-    shown: str = ""
-    before: Counter[str] = field(default_factory=Counter)
+    rows: list[int]
+    places: Numbers
+    tokens: Tokens
+    known: Background
 
     @property
     def key(self) -> str:
         """The term in lower case."""
         return " ".join(self.words)
 
+    @cached_property
+    def shown(self) -> str:
+        """As the chat mostly writes it."""
+        surface, spelled = self.tokens.surface, self.known.vocabulary.spelled
+        first = self.tokens.lower[self.places] == self.known.vocabulary.numbers[self.words[0]]
+        places = self.places[first]
+        inside = self.known.letters[self.tokens.lower[places - 1]].tolist()
+        written = zip(*(surface[places + i].tolist() for i in range(len(self.words))), strict=True)
+        forms: Counter[str] = Counter()
+        for (within, numbers), n in Counter(zip(inside, written, strict=True)).items():
+            form = " ".join(spelled[number] for number in numbers)
+            # A capital at the start of a sentence says nothing of the word: such a form counts last.
+            if not within and not spelled[numbers[0]].isupper():
+                form = form[0].lower() + form[1:]
+            forms[form] += 100 * n if within else n
+        # Shouting is no spelling, unless it is the only one and short, as `NASA` is.
+        return min(
+            (form for form in forms if not (form.isupper() and len(form) > 5)),
+            key=lambda form: (form.isupper() and len(forms) > 1, -forms[form], form),
+            default=self.key,
+        )
+
+    @cached_property
+    def before(self) -> Counter[str]:
+        """The words before it, in lower case, and how often, where no further word of content follows."""
+        lower = self.tokens.lower
+        # "A sole trader" says nothing of a sole.
+        free = self.places[~self.known.content[lower[self.places + len(self.words)]]]
+        spelled = self.known.vocabulary.spelled
+        return Counter({spelled[number]: n for number, n in Counter(lower[free - 1].tolist()).items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A window's terms, heaviest first, and the weight of each word of theirs, from 0 to 1."""
+    """A window's terms, heaviest first, and the weight of each word of theirs, by number, from 0 to 1."""
 
     ranked: list[Term]
-    weights: dict[str, float]
+    weights: dict[int, float]
 
 
 def terms_of(tokens: Tokens, authors: Sequence[str | None], known: Background) -> Terms:
@@ -268,126 +379,164 @@ def terms_of(tokens: Tokens, authors: Sequence[str | None], known: Background) -
     mostly stands before it (`the`, `of`, `com`), for a verb likewise (`to`, `we'll`, `vamos`), and for a name by its
     capital inside a sentence.
     """
-    lower = tokens.lower
-    counts = Counter(lower)
-    names, pairs_of_names = _names(tokens, counts, known)
-    content = {word for word, n in counts.items() if (n > 1 or word in known.threads) and word in known.content} | names
-    merged = {word: word[:-1] for word in content if word[-1] == "s" and word[:-1] in content}
+    lower, size, spelled = tokens.lower, len(known.content), known.vocabulary.spelled
+    every = np.bincount(lower, minlength=size)
+    names, pairs_of_names = _names(tokens, every, known)
+    topical = known.content & ((every > 1) | (known.threads & (every > 0)) | names)
+    content = np.flatnonzero(topical)
+    keys = content.tolist()
+    counts = dict(zip(keys, every[content].tolist(), strict=True))
+    rarity = dict(zip(keys, known.rarity[content].tolist(), strict=True))
+    likeness = dict(zip(keys, np.where(names[content], 1.1, known.likeness[content]).tolist(), strict=True))
+    plurals = content[(known.singular[content] >= 0) & topical[known.singular[content]]]
+    other = dict(zip(plurals.tolist(), known.singular[plurals].tolist(), strict=True))
+    merged = list(other.items())
+    other.update((one, many) for many, one in merged if one not in other)
 
-    rarity = known.rarity
-    likeness = {word: 1.1 if word in names else known.likeness[word] for word in content}
-
-    scored: list[tuple[float, tuple[str, ...]]] = []
-    for word in content:
+    scored: list[tuple[float, tuple[int, ...]]] = []
+    for word in keys:
         # Of a word's two numbers the more frequent one stands for both.
-        other = merged.get(word) or (word + "s" if merged.get(word + "s") == word else None)
-        if other and (counts[other], other) > (counts[word], word):
-            continue
-        total = counts[word] + (counts[other] if other else 0)
+        twin = other.get(word)
+        total = counts[word]
+        if twin is not None:
+            if (counts[twin], spelled[twin]) > (total, spelled[word]):
+                continue
+            total += counts[twin]
         scored.append((total**0.8 * rarity[word] * likeness[word], (word,)))
-    places = list(compress(count(), map(content.__contains__, lower)))
-    pairs = Counter((lower[i], lower[j]) for i, j in pairwise(places) if j == i + 1)
-    phrases: list[tuple[tuple[str, ...], int]] = [
-        (pair, n) for pair, n in pairs.items() if (n > 1 or pair in pairs_of_names) and pair[0] != pair[1]
+
+    places = np.flatnonzero(topical[lower])
+    words = lower[places].astype(np.int64)
+    apart = np.diff(places)
+    first = np.flatnonzero(apart == 1)
+    pair_places, pair_keys = places[first], words[first] * size + words[first + 1]
+    pairs, numbers = np.unique(pair_keys, return_counts=True)
+    told = (numbers > 1) | np.isin(pairs, pairs_of_names)
+    phrases: list[tuple[tuple[int, ...], int]] = [
+        (divmod(pair, size), n)
+        for pair, n in zip(pairs[told].tolist(), numbers[told].tolist(), strict=True)
+        if pair // size != pair % size
     ]
-    joined: Counter[tuple[str, ...]] = Counter(
-        (lower[i], lower[i + 1], lower[j]) for i, j in pairwise(places) if j == i + 2 and lower[i + 1] in _JOINING
-    )
-    phrases.extend((words, n) for words, n in joined.items() if n > 1 and words[0] != words[2])
-    for words, n in phrases:
-        ends = (words[0], words[-1])
-        rarities = sorted((rarity[ends[0]], rarity[ends[1]]))
-        cohesion = n / min(counts[ends[0]], counts[ends[1]])
-        well = (likeness[ends[0]] * likeness[ends[1]]) ** 0.5
-        scored.append((n**0.8 * (0.4 * rarities[0] + 0.6 * rarities[1]) * well * (0.6 + 1.1 * cohesion), words))
-    scored.sort(key=lambda item: (-item[0], item[1]))
-    candidates = {words: Term(words, weight) for weight, words in scored[:_CANDIDATES]}
-    _locate(candidates, tokens, merged, known.content)
+    first = np.flatnonzero(apart == 2)
+    first = first[known.where(_JOINING.__contains__)[lower[places[first] + 1]]]
+    triple_places = places[first].tolist()
+    triples = list(zip(*(lower[places[first] + i].tolist() for i in range(3)), strict=True))
+    phrases.extend((triple, n) for triple, n in Counter(triples).items() if n > 1 and triple[0] != triple[2])
+    for phrase, n in phrases:
+        one, two = phrase[0], phrase[-1]
+        low, high = sorted((rarity[one], rarity[two]))
+        cohesion = n / min(counts[one], counts[two])
+        well = (likeness[one] * likeness[two]) ** 0.5
+        scored.append((n**0.8 * (0.4 * low + 0.6 * high) * well * (0.6 + 1.1 * cohesion), phrase))
+    if len(scored) > _CANDIDATES:
+        least = sorted((score for score, _ in scored), reverse=True)[_CANDIDATES - 1]
+        scored = [item for item in scored if item[0] >= least]
+    candidates = [(weight, tuple(spelled[word] for word in phrase), phrase) for weight, phrase in scored]
+    candidates.sort(key=lambda item: (-item[0], item[1]))
+    del candidates[_CANDIDATES:]
+
+    found = _locate(candidates, merged, places, words, pair_places, pair_keys, triples, triple_places, size)
+    return _weighed(candidates, merged, *found, tokens, authors, known)
+
+
+def _names(tokens: Tokens, counts: Numbers, known: Background) -> tuple[Flags, Numbers]:
+    """Words that are written with a capital inside sentences, and pairs of such words next to each other.
+
+    A pair of the words a and b is the number a × (size of the vocabulary) + b.
+    """
+    surface, lower, size = tokens.surface, tokens.lower, len(counts)
+    places = np.flatnonzero(known.capital[surface])
+    # Before the first token stands the last one, which is no word, as behind every message.
+    inside = known.letters[lower[places - 1]]
+    within = places[inside]
+    words, numbers = np.unique(lower[within], return_counts=True)
+    first = np.bincount(lower[places[~inside]], minlength=size)
+    names = np.zeros(size, bool)
+    names[words[(2 * numbers >= counts[words] - first[words]) & known.content[words]]] = True
+    second = within[known.titled[surface[within - 1]]]
+    one, two = lower[second - 1], lower[second]
+    both = names[one] & names[two]
+    return names, np.unique(one[both].astype(np.int64) * size + two[both])
+
+
+def _locate(
+    candidates: Sequence[tuple[float, tuple[str, ...], tuple[int, ...]]],
+    merged: Iterable[tuple[int, int]],
+    places: Numbers,
+    words: Numbers,
+    pair_places: Numbers,
+    pair_keys: Numbers,
+    triples: Sequence[tuple[int, ...]],
+    triple_places: Sequence[int],
+    size: int,
+) -> tuple[Numbers, Numbers]:
+    """Where the candidates occur: their indices, ascending, and for each a place; the same place can have several."""
+    of = {phrase: i for i, (_, _, phrase) in enumerate(candidates)}
+    of_word = {phrase[0]: i for phrase, i in of.items() if len(phrase) == 1}
+    for pair in merged:
+        for one, two in (pair, pair[::-1]):
+            if (one,) in of and (two,) not in of:
+                of_word[two] = of[(one,)]
+    of_pair = {phrase[0] * size + phrase[1]: i for phrase, i in of.items() if len(phrase) == 2}
+    which, where = [], []
+    for keys, at, wanted in ((words, places, of_word), (pair_keys, pair_places, of_pair)):
+        if wanted:
+            known = np.array(sorted(wanted))
+            spot = np.searchsorted(known[:-1], keys)
+            hit = known[spot] == keys
+            which.append(np.array([wanted[key] for key in known.tolist()])[spot[hit]])
+            where.append(at[hit])
+    further = [(of[triple], place) for triple, place in zip(triples, triple_places, strict=True) if triple in of]
+    which.append(np.array([i for i, _ in further], np.int64))
+    where.append(np.array([place for _, place in further], np.int64))
+    indices, found = np.concatenate(which), np.concatenate(where)
+    order = np.lexsort((found, indices))
+    return indices[order], found[order]
+
+
+def _weighed(
+    candidates: Sequence[tuple[float, tuple[str, ...], tuple[int, ...]]],
+    merged: Iterable[tuple[int, int]],
+    indices: Numbers,
+    places: Numbers,
+    tokens: Tokens,
+    authors: Sequence[str | None],
+    known: Background,
+) -> Terms:
+    """The candidates as terms, weighed by who says them and by what follows them."""
+    many = len(candidates)
+    rows = np.searchsorted(tokens.starts, places, side="right") - 1
+    once = np.ones(len(rows), bool)
+    once[1:] = (indices[1:] != indices[:-1]) | (rows[1:] != rows[:-1])
+    numbers = {author: i for i, author in enumerate(dict.fromkeys(authors))}
+    author = np.array([numbers[name] for name in authors])
+    people = np.unique(indices * len(numbers) + author[rows]) // len(numbers)
+    people_of = np.bincount(people, minlength=many).tolist()
+    lengths = np.array([len(words) for _, words, _ in candidates], np.int64)
+    alone = ~known.content[tokens.lower[places + lengths[indices]]]
+    alone_of = np.bincount(indices[alone], minlength=many).tolist()
+    bounds = np.searchsorted(indices, np.arange(many + 1)).tolist()
+    row_list, row_bounds = rows[once].tolist(), np.searchsorted(indices[once], np.arange(many + 1)).tolist()
     ranked = []
-    for term in candidates.values():
-        people = {authors[row] for row in term.rows}
+    for i, (weight, words, _) in enumerate(candidates):
+        mine = row_list[row_bounds[i] : row_bounds[i + 1]]
         # What one person repeats is a habit; what several say is a topic.
-        term.weight *= {0: 0.0, 1: 0.6, 2: 1.0}.get(len(people), 1.15)
-        if 2 * sum(term.before.values()) < len(term.rows):
-            term.weight *= 0.6  # it mostly describes another word
-        ranked.append(term)
+        weight *= {0: 0.0, 1: 0.6, 2: 1.0}.get(people_of[i], 1.15)
+        if 2 * alone_of[i] < len(mine):
+            weight *= 0.6  # it mostly describes another word
+        ranked.append(Term(words, weight, mine, places[bounds[i] : bounds[i + 1]], tokens, known))
     ranked.sort(key=lambda term: (-term.weight, term.words))
     ranked = _without_parts(ranked)
     top = ranked[0].weight if ranked else 1.0
-    weights: dict[str, float] = {}
+    weights: dict[int, float] = {}
     for term in ranked:
         for word in (term.words[0], term.words[-1]):
-            weights[word] = max(weights.get(word, 0.0), term.weight / top)
-    for one, two in merged.items():
+            number = known.vocabulary.numbers[word]
+            weights[number] = max(weights.get(number, 0.0), term.weight / top)
+    for one, two in merged:
         best = max(weights.get(one, 0.0), weights.get(two, 0.0))
         if best:
             weights[one] = weights[two] = best
     return Terms(ranked, weights)
-
-
-def _names(tokens: Tokens, counts: Counter[str], known: Background) -> tuple[set[str], set[tuple[str, str]]]:
-    """Words that are written with a capital inside sentences, and pairs of such words next to each other."""
-    surface, lower = tokens.surface, tokens.lower
-    inside: Counter[str] = Counter()
-    first: Counter[str] = Counter()
-    pairs: set[tuple[str, str]] = set()
-    for i in compress(count(), map(ne, surface, lower)):
-        written, word = surface[i], lower[i]
-        if not written[0].isupper() or (len(written) > 1 and written.isupper()):
-            continue
-        if i and lower[i - 1][:1].isalpha():
-            inside[word] += 1
-            if surface[i - 1][0].isupper() and not surface[i - 1].isupper():
-                pairs.add((lower[i - 1], word))
-        else:
-            first[word] += 1
-    names = {word for word, n in inside.items() if 2 * n >= counts[word] - first[word] and word in known.content}
-    return names, {pair for pair in pairs if pair[0] in names and pair[1] in names}
-
-
-def _locate(
-    candidates: dict[tuple[str, ...], Term], tokens: Tokens, merged: dict[str, str], content: frozenset[str]
-) -> None:
-    """Fill in where the terms occur, how they are written and what stands before them."""
-    lower, surface = tokens.lower, tokens.surface
-    by_first: dict[str, list[Term]] = {}
-    for term in candidates.values():
-        by_first.setdefault(term.words[0], []).append(term)
-    for plural, singular in merged.items():
-        for one, two in ((plural, singular), (singular, plural)):
-            if (one,) in candidates and (two,) not in candidates:
-                by_first.setdefault(two, []).append(candidates[(one,)])
-    shown: dict[tuple[str, ...], Counter[str]] = {words: Counter() for words in candidates}
-    row, end = 0, tokens.starts[1]
-    for i in compress(count(), map(by_first.__contains__, lower)):
-        while i >= end:
-            row += 1
-            end = tokens.starts[row + 1]
-        token = lower[i]
-        for term in by_first[token]:
-            words = term.words
-            if len(words) > 1 and tuple(lower[i : i + len(words)]) != words:
-                continue
-            if len(words) > 1 or token == words[0]:
-                # A capital at the start of a sentence says nothing of the word: such a form counts last.
-                inside = i and lower[i - 1][:1].isalpha()
-                written = " ".join(surface[i : i + len(words)])
-                if not inside and not surface[i].isupper():
-                    written = written[0].lower() + written[1:]
-                shown[words][written] += 100 if inside else 1
-            # "A sole trader" says nothing of a sole.
-            if lower[i + len(words)] not in content:
-                term.before[lower[i - 1] if i else ""] += 1
-            if not term.rows or term.rows[-1] != row:
-                term.rows.append(row)
-    for words, term in candidates.items():
-        forms = shown[words]
-        # Shouting is no spelling, unless it is the only one and short, as `NASA` is.
-        term.shown = min(
-            (form for form in forms if not (form.isupper() and len(form) > 5)),
-            key=lambda form: (form.isupper() and len(forms) > 1, -forms[form], form),
-            default=term.key,
-        )
 
 
 def _without_parts(ranked: list[Term]) -> list[Term]:
