@@ -256,15 +256,13 @@ def export(folder: Path, messages: int, days: int) -> tuple[Path, Path]:
 PARSE = """
 import sys
 from pathlib import Path
-import duckdb
 from egregora.config import Config
+from egregora.database.ir_schema import RAW_MESSAGES
+from egregora.pipeline.checkpoint import stream_rows
 from egregora.pipeline.stage import Files, StageContext
 from egregora.stages.parse import parse
 out = Path(sys.argv[2])
-reader = parse(Files((Path(sys.argv[1]),)), Config(), run_id="-", context=StageContext(out.parent))
-con = duckdb.connect()
-con.register("rows", reader)
-con.execute(f"COPY (FROM rows) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
+stream_rows(out, parse(Files((Path(sys.argv[1]),)), Config(), run_id="-", context=StageContext(out.parent)), RAW_MESSAGES)
 """
 
 
@@ -390,7 +388,15 @@ def bench_privacy(folder: Path) -> list[Figure]:
     packed, _ = export(folder, 1_000_000, 2_000)
     site = folder / "privacy"
     _, peak = process(
-        [str(Path(sys.executable).with_name("egregora")), "write", str(packed), "--site", str(site), "--up-to", "privacy"]
+        [
+            str(Path(sys.executable).with_name("egregora")),
+            "write",
+            str(packed),
+            "--site",
+            str(site),
+            "--up-to",
+            "privacy",
+        ]
     )
     storage = StorageManager(site / ".egregora" / "egregora.duckdb")
     with storage.reading() as con:

@@ -17,7 +17,9 @@ def tables() -> None:
         for spec in specs:
             cog.outl(f"### `{spec.name}`\n\n{spec.meaning}\n\n| column | type | meaning |\n|---|---|---|")
             for column in spec.columns:
-                cog.outl(f"| `{column.name}` | `{column.type}`{'' if column.nullable else ', not null'} | {column.meaning} |")
+                cog.outl(
+                    f"| `{column.name}` | `{column.type}`{'' if column.nullable else ', not null'} | {column.meaning} |"
+                )
             cog.outl("")
 
 
@@ -39,7 +41,7 @@ def configuration() -> None:
 
 
 def commands() -> None:
-    """Every command with its help, as the terminal prints it at 100 columns."""
+    """Every command with its help, as a terminal prints it."""
     import subprocess
     import sys
 

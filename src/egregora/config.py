@@ -156,7 +156,9 @@ def load_config(path: Path, *, overrides: dict[str, dict[str, Any]] | None = Non
         except OSError as error:
             raise ConfigError(f"{path.name} can't be read: {error.strerror}", hint="check its permissions") from None
     if "site_key" in data:
-        raise ConfigError("unknown key 'site_key' in egregora.toml", hint="the key lies in .egregora/key; remove the line")
+        raise ConfigError(
+            "unknown key 'site_key' in egregora.toml", hint="the key lies in .egregora/key; remove the line"
+        )
     for section, values in (overrides or {}).items():
         table = data.setdefault(section, {})
         if isinstance(table, dict):
@@ -187,7 +189,9 @@ def _explained(error: ValidationError, name: str) -> ConfigError:
 
 def default_toml() -> str:
     """`egregora.toml` with every setting explained and commented out, as `egregora init` writes it."""
-    lines = ["# Settings of this site. Each line that begins with '#' and a name shows a default; take the '#' away to change it."]
+    lines = [
+        "# Settings of this site. Each line that begins with '#' and a name shows a default; take the '#' away to change it."
+    ]
     for section, info in Config.model_fields.items():
         model: Any = info.annotation
         if not (isinstance(model, type) and issubclass(model, BaseModel)):

@@ -90,7 +90,9 @@ def test_nobodys_name_leaves_the_privacy_stage(site: Path) -> None:
             texts[str(path.relative_to(site))] = path.read_bytes().decode("utf-8", "replace")
     for path in (site / ".egregora" / "journal").iterdir():
         data = path.read_bytes()
-        texts[path.name] = (__import__("gzip").decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")
+        texts[path.name] = (__import__("gzip").decompress(data) if path.suffix == ".gz" else data).decode(
+            "utf-8", "replace"
+        )
     for stage in STAGES[1:]:
         for path in (site / ".egregora" / "checkpoints" / stage).glob("*.parquet"):
             rows = duckdb.execute(f"SELECT to_json(c)::VARCHAR FROM read_parquet('{path}') AS c").fetchall()
@@ -270,7 +272,14 @@ def test_a_killed_pipeline_is_seen_as_interrupted_and_goes_on(tmp_path: Path) ->
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     """Script, markup, ANSI and bidi characters in names, messages and titles come out as text, in terminal and page."""
     site = tmp_path / "site"
-    nasty = ["<script>alert(1)</script>", "[bold red]x[/]", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "{{ 7*7 }}", "![x](javascript:alert(1))"]
+    nasty = [
+        "<script>alert(1)</script>",
+        "[bold red]x[/]",
+        "\x1b[31mred\x1b[0m",
+        "\u202egnp.exe",
+        "{{ 7*7 }}",
+        "![x](javascript:alert(1))",
+    ]
     lines = [
         f"{1 + i // 40:02}/03/2024, {10 + i % 10}:{i % 60:02} - <b>P{i % 4}</b>: shall we decide about {nasty[i % len(nasty)]} today?\n"
         for i in range(200)

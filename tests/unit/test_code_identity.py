@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
+import json
 import operator
 import subprocess
 import sys
@@ -155,120 +157,134 @@ def test_editing_one_stage_does_not_invalidate_another(project: Any) -> None:
     assert second != project("", edits, name="other", module="work.other")
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("stages[0]", "stages[1]"),
-        ("lambdas[0]", "lambdas[1]"),
-        ("chosen(True)", "chosen(False)"),
-        ("make(1)", "make(2)"),
-        ("make([1])", "make((1,))"),
-        ("make({'a': 1})", "make({'a': 2})"),
-        ("make({1: 'a'})", "make({'1': 'a'})"),
-        ("make(stages[0])", "make(stages[1])"),
-        ("make(', '.join)", "make('; '.join)"),
-        ("make(str.upper)", "make(str.lower)"),
-        ("make(len)", "make(sum)"),
-        ("make({1, 2})", "make({1, 3})"),
-        ("make(b'1')", "make('1')"),
-        ("make(True)", "make(1)"),
-        ("make(0.0)", "make(-0.0)"),
-        ("make(None)", "make('None')"),
-        ("make(Word('a'))", "make(Word('b'))"),
-        ("make(Word('a'))", "make('a')"),
-        ("make(Tone.HIGH)", "make(Tone.LOW)"),
-        ("make(Slotted(1))", "make(Slotted(2))"),
-        ("make(Plain(1))", "make(Plain(2))"),
-        ("make(Data(1))", "make(Data(2))"),
-        ("make(Plain(Plain(1)))", "make(Plain(Plain(2)))"),
-        ("make(local_class(1))", "make(local_class(2))"),
-        ("make(local_class(1)())", "make(local_class(2)())"),
-        ("make((stages[0], stages[1], stages[0]))", "make((stages[0], stages[1], stages[1]))"),
-        ("make([P, Q, P])", "make([P, Q, Q])"),
-        ("make(SecretStr('a'))", "make(SecretStr('b'))"),
-        ("Plain(1).method", "Plain(2).method"),
-        ("Plain(1)", "Plain(2)"),
-        ("partial(stages[0], limit=1)", "partial(stages[0], limit=2)"),
-        ("partial(stages[0], 1)", "partial(stages[0], 2)"),
-        ("partial(stages[0], 1)", "partial(stages[1], 1)"),
-        ("defaulted(1)", "defaulted(2)"),
-        ("keyword_defaulted(1)", "keyword_defaulted(2)"),
-        ("cached(stages[0])", "cached(stages[1])"),
-        ("decorated(1)(stages[0])", "decorated(2)(stages[0])"),
-        ("decorated(1)(stages[0])", "decorated(1)(stages[1])"),
-        ("decorated(1)(stages[0])", "stages[0]"),
-        ("Plain.static", "Plain.by_class"),
-    ],
-)
-def test_what_is_bound_to_a_function_counts(python: Any, tmp_path: Path, one: str, other: str) -> None:
+PAIRS = [
+    ("stages[0]", "stages[1]"),
+    ("lambdas[0]", "lambdas[1]"),
+    ("chosen(True)", "chosen(False)"),
+    ("make(1)", "make(2)"),
+    ("make([1])", "make((1,))"),
+    ("make({'a': 1})", "make({'a': 2})"),
+    ("make({1: 'a'})", "make({'1': 'a'})"),
+    ("make(stages[0])", "make(stages[1])"),
+    ("make(', '.join)", "make('; '.join)"),
+    ("make(str.upper)", "make(str.lower)"),
+    ("make(len)", "make(sum)"),
+    ("make({1, 2})", "make({1, 3})"),
+    ("make(b'1')", "make('1')"),
+    ("make(True)", "make(1)"),
+    ("make(0.0)", "make(-0.0)"),
+    ("make(None)", "make('None')"),
+    ("make(Word('a'))", "make(Word('b'))"),
+    ("make(Word('a'))", "make('a')"),
+    ("make(Tone.HIGH)", "make(Tone.LOW)"),
+    ("make(Slotted(1))", "make(Slotted(2))"),
+    ("make(Plain(1))", "make(Plain(2))"),
+    ("make(Data(1))", "make(Data(2))"),
+    ("make(Plain(Plain(1)))", "make(Plain(Plain(2)))"),
+    ("make(local_class(1))", "make(local_class(2))"),
+    ("make(local_class(1)())", "make(local_class(2)())"),
+    ("make((stages[0], stages[1], stages[0]))", "make((stages[0], stages[1], stages[1]))"),
+    ("make([P, Q, P])", "make([P, Q, Q])"),
+    ("make(SecretStr('a'))", "make(SecretStr('b'))"),
+    ("Plain(1).method", "Plain(2).method"),
+    ("Plain(1)", "Plain(2)"),
+    ("partial(stages[0], limit=1)", "partial(stages[0], limit=2)"),
+    ("partial(stages[0], 1)", "partial(stages[0], 2)"),
+    ("partial(stages[0], 1)", "partial(stages[1], 1)"),
+    ("defaulted(1)", "defaulted(2)"),
+    ("keyword_defaulted(1)", "keyword_defaulted(2)"),
+    ("cached(stages[0])", "cached(stages[1])"),
+    ("decorated(1)(stages[0])", "decorated(2)(stages[0])"),
+    ("decorated(1)(stages[0])", "decorated(1)(stages[1])"),
+    ("decorated(1)(stages[0])", "stages[0]"),
+    ("Plain.static", "Plain.by_class"),
+]
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """For each expression of `PAIRS` its digest, taken twice in a process of its own."""
+    folder = tmp_path_factory.mktemp("bound")
+    (folder / "bound.py").write_text(textwrap.dedent(BOUND))
+    expressions = sorted({expression for pair in PAIRS for expression in pair})
+    script = (
+        "import json, sys\nfrom bound import *\nfrom egregora.pipeline.code import code_identity\n"
+        "print(json.dumps({e: [code_identity(eval(e))[0] for _ in range(2)] for e in json.loads(sys.argv[1])}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(expressions)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+BOUND = """
+import enum, functools
+from dataclasses import dataclass
+from functools import partial
+from pydantic import SecretStr
+def first(t, c, *, run_id, limit=0): return t
+def second(t, c, *, run_id, limit=0): return t
+stages = [first, second]
+lambdas = [lambda t, c, run_id: t, lambda t, c, run_id: t.head()]
+def chosen(flag):
+    if flag:
+        def stage(t): return 1
+    else:
+        def stage(t): return 2
+    return stage
+def make(value):
+    def stage(t, c, *, run_id): return value
+    return stage
+def defaulted(value):
+    def stage(t, limit=value): return limit
+    return stage
+def keyword_defaulted(value):
+    def stage(t, *, limit=value): return limit
+    return stage
+def cached(func): return functools.lru_cache(func)
+def decorated(times):
+    def decorate(func):
+        @functools.wraps(func)
+        def wrapper(*a, **k): return [func(*a, **k)] * times
+        return wrapper
+    return decorate
+class Word(str): pass
+class Tone(enum.Enum):
+    HIGH = 1
+    LOW = 2
+class Slotted:
+    __slots__ = ("a",)
+    def __init__(self, a): self.a = a
+class Plain:
+    def __init__(self, a): self.a = a
+    def __call__(self, t, c, *, run_id): return self.a
+    def method(self, t, c, *, run_id): return self.a
+    @staticmethod
+    def static(t, c, *, run_id): return t
+    @classmethod
+    def by_class(cls, t, c, *, run_id): return t
+@dataclass
+class Data:
+    a: int
+P, Q = Plain(1), Plain(1)
+def local_class(value):
+    class Local:
+        a = value
+    return Local
+"""
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_what_is_bound_to_a_function_counts(bound: dict[str, list[str]], one: str, other: str) -> None:
     """Closures, defaults, arguments, instances, and which function of a module it is."""
-    (tmp_path / "bound.py").write_text(
-        textwrap.dedent(
-            """
-            import enum, functools
-            from dataclasses import dataclass
-            from functools import partial
-            from pydantic import SecretStr
-            def first(t, c, *, run_id, limit=0): return t
-            def second(t, c, *, run_id, limit=0): return t
-            stages = [first, second]
-            lambdas = [lambda t, c, run_id: t, lambda t, c, run_id: t.head()]
-            def chosen(flag):
-                if flag:
-                    def stage(t): return 1
-                else:
-                    def stage(t): return 2
-                return stage
-            def make(value):
-                def stage(t, c, *, run_id): return value
-                return stage
-            def defaulted(value):
-                def stage(t, limit=value): return limit
-                return stage
-            def keyword_defaulted(value):
-                def stage(t, *, limit=value): return limit
-                return stage
-            def cached(func): return functools.lru_cache(func)
-            def decorated(times):
-                def decorate(func):
-                    @functools.wraps(func)
-                    def wrapper(*a, **k): return [func(*a, **k)] * times
-                    return wrapper
-                return decorate
-            class Word(str): pass
-            class Tone(enum.Enum):
-                HIGH = 1
-                LOW = 2
-            class Slotted:
-                __slots__ = ("a",)
-                def __init__(self, a): self.a = a
-            class Plain:
-                def __init__(self, a): self.a = a
-                def __call__(self, t, c, *, run_id): return self.a
-                def method(self, t, c, *, run_id): return self.a
-                @staticmethod
-                def static(t, c, *, run_id): return t
-                @classmethod
-                def by_class(cls, t, c, *, run_id): return t
-            @dataclass
-            class Data:
-                a: int
-            P, Q = Plain(1), Plain(1)
-            def local_class(value):
-                class Local:
-                    a = value
-                return Local
-            """
-        )
-    )
-    done = python(
-        f"""
-        from bound import *
-        from egregora.pipeline.code import code_identity
-        print(code_identity({one})[0], code_identity({one})[0], code_identity({other})[0])
-        """
-    )
-    first, again, second = done.stdout.split()
+    (first, again), (second, _) = bound[one], bound[other]
     assert first == again
     assert first != second
 
@@ -313,7 +329,7 @@ def test_secrets_that_are_bound_are_not_among_the_parts_that_are_kept(storage: A
         object(),
         itertools.count(),
         operator.itemgetter(1),
-        Path(__file__).open(),
+        io.StringIO(),
         (x for x in ()),
         {object(): 1},
         Path("x"),

@@ -104,7 +104,9 @@ def test_the_settings_that_init_writes_are_the_defaults() -> None:
     assert "from_date = " in uncommented
 
 
-@pytest.mark.parametrize("table", [*TABLES, RAW_MESSAGES, MESSAGES, ENRICHED, POSTS, RANKED, PAGES], ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    "table", [*TABLES, RAW_MESSAGES, MESSAGES, ENRICHED, POSTS, RANKED, PAGES], ids=lambda t: t.name
+)
 def test_every_column_has_a_meaning_and_is_in_the_reference(table) -> None:  # type: ignore[no-untyped-def]
     """A column without a sentence is a column nobody can explain."""
     reference = (PROJECT / "docs" / "reference" / "tables.md").read_text(encoding="utf-8")
@@ -141,7 +143,9 @@ def test_the_page_on_own_pipelines_runs_as_it_stands(tmp_path: Path) -> None:
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
-@pytest.mark.parametrize("page", sorted(PROJECT.glob("*.md")) + sorted((PROJECT / "docs").rglob("*.md")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page", sorted(PROJECT.glob("*.md")) + sorted((PROJECT / "docs").rglob("*.md")), ids=lambda p: p.name
+)
 def test_links_between_documents_lead_somewhere(page: Path) -> None:
     """No document points at a file that isn't there."""
     targets = LINK.findall(re.sub(r"`[^`]*`", "", page.read_text(encoding="utf-8")))

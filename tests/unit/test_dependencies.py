@@ -28,14 +28,14 @@ def test_ibis_gets_along_with_duckdb_and_sqlglot(tmp_path: Path) -> None:
 def test_an_expression_can_be_turned_into_sql_on_its_connection() -> None:
     """The query of an expression, in-memory tables in it included, runs on the backend's own connection."""
     con = ibis.duckdb.connect()
-    joined = con.create_table("t", pa.table({"a": [1, 2]})).join(ibis.memtable({"a": [2], "b": ["x"]}), "a")
+    joined = con.create_table("t", pa.table({"a": [1, 2]})).join(ibis.memtable(pa.table({"a": [2], "b": ["x"]})), "a")
     con._run_pre_execute_hooks(joined)
     assert con.con.execute(str(con.compile(joined))).fetchall() == [(2, "x")]
 
 
 def test_a_memtable_of_its_own_is_computed_by_duckdb() -> None:
     """Without a backend, Ibis takes DuckDB."""
-    assert ibis.memtable({"a": [1]}).get_backend().name == "duckdb"
+    assert ibis.memtable(pa.table({"a": [1]})).get_backend().name == "duckdb"
 
 
 def test_describing_a_stream_does_not_use_it_up() -> None:

@@ -6,8 +6,10 @@ import functools
 import json
 import os
 import shutil
+import subprocess
+import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from egregora.pipeline.tracking import origin_of
 
 Ask = Callable[..., list[Any]]
 ROWS = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
+FILES = Files((Path(__file__),))
 ran: list[str] = []
 
 
@@ -617,7 +620,7 @@ def test_a_failure_is_recorded_and_raised(storage: StorageManager, ask: Ask) -> 
 
 
 @pytest.mark.parametrize(
-    "raw", [pa.table({"author_raw": ["Zorro"]}), ibis.memtable({"author_raw": ["Zorro"]}), "files"]
+    "raw", [pa.table({"author_raw": ["Zorro"]}), ibis.memtable(pa.table({"author_raw": ["Zorro"]})), "files"]
 )
 def test_before_names_are_protected_messages_are_withheld(
     storage: StorageManager, ask: Ask, tmp_path: Path, raw: Any
@@ -823,8 +826,25 @@ def test_a_stage_is_cast_to_its_declared_table(storage: StorageManager, ask: Ask
     spec = TableSpec("t", "t", (Column("size", "BIGINT", "bytes", False),))
     (tmp_path / "export").write_text("12345")
     made = run_stage(Stage("read", read, spec, (), ("duckdb",)), Files((tmp_path / "export",)), {}, storage)
-    assert made.to_pyarrow()["size"].to_pylist() == [5]
+    assert made.table.to_pyarrow()["size"].to_pylist() == [5]
     assert ask(storage, "SELECT stage, rows_in, rows_out FROM runs") == [("read", 1, 1)]
+
+
+class Instance:
+    """A stage may be an instance."""
+
+    def __call__(self, table: Any, config: Any, *, run_id: str) -> Any:
+        return table
+
+
+def test_code_without_a_folder_has_no_commit(storage: StorageManager, ask: Ask) -> None:
+    """An instance, or a function of an installed package, is of no repository; a partial is of its function's."""
+    run(storage, Instance(), name="instance")
+    run(storage, functools.partial(keep), name="partial")
+    run(storage, keep, name="plain")
+    refs = dict(ask(storage, "SELECT stage, code_ref FROM runs"))
+    assert refs["instance"] == "unknown"
+    assert refs["partial"] == refs["plain"]
 
 
 def test_results_stay_on_the_backend_of_their_input(storage: StorageManager) -> None:
@@ -839,3 +859,104 @@ def test_results_stay_on_the_backend_of_their_input(storage: StorageManager) -> 
     other = ibis.duckdb.connect().create_table("t", ROWS)
     mixed = run(storage, keep, name="mixed", inputs={"other": other})
     assert mixed.get_backend() is storage.backend
+
+
+PAIRS = TableSpec(
+    "pairs", "Invented pairs.", (Column("name", "VARCHAR", "a name", False), Column("count", "BIGINT", "how many"))
+)
+
+
+def batches(*columns: dict[str, pa.Array]) -> pa.RecordBatchReader:
+    made = [pa.RecordBatch.from_pydict(column) for column in columns]
+    return pa.RecordBatchReader.from_batches(made[0].schema, iter(made))
+
+
+@pytest.mark.parametrize(
+    ("reader", "rows"),
+    [
+        (
+            lambda: batches({"count": pa.array([1, 2], pa.int32()), "name": pa.array(["a", "b"]).dictionary_encode()}),
+            [{"name": "a", "count": 1}, {"name": "b", "count": 2}],
+        ),
+        (lambda: batches({"name": pa.array([], pa.string()), "count": pa.array([], pa.int64())}), []),
+        (
+            lambda: batches(
+                {"name": pa.array(["a"]).dictionary_encode(), "count": pa.array([1])},
+                {"name": pa.array(["b"]).dictionary_encode(), "count": pa.array([None], pa.int64())},
+            ),
+            [{"name": "a", "count": 1}, {"name": "b", "count": None}],
+        ),
+    ],
+    ids=["cast and ordered", "empty", "different dictionaries"],
+)
+def test_a_reader_is_streamed_into_its_declared_columns(
+    storage: StorageManager, reader: Callable[[], pa.RecordBatchReader], rows: list[dict[str, Any]]
+) -> None:
+    """What arrives in batches, dictionaries and other widths is kept as it is declared."""
+    made = run_stage(Stage("pairs", lambda table, config, *, run_id: reader(), PAIRS), FILES, {}, storage)
+    assert made.table.to_pyarrow().to_pylist() == rows
+    assert made.origin.rows == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("reader", "said"),
+    [
+        (lambda: batches({"name": pa.array(["a"])}), "lacks the column count"),
+        (
+            lambda: batches({"name": pa.array(["a"]), "count": pa.array([1]), "more": pa.array([1])}),
+            "has the column more",
+        ),
+        (lambda: batches({"name": pa.array(["a"]), "count": pa.array(["many"])}), "doesn't fit"),
+        (lambda: batches({"name": pa.array([None], pa.string()), "count": pa.array([1])}), "holds NULLs"),
+    ],
+    ids=["missing", "extra", "type", "null"],
+)
+def test_a_reader_that_isnt_as_declared_is_refused(
+    storage: StorageManager, reader: Callable[[], pa.RecordBatchReader], said: str
+) -> None:
+    """A streamed result keeps the same contract as a table, and leaves no file behind."""
+    with pytest.raises(SchemaError, match=said):
+        run_stage(Stage("pairs", lambda table, config, *, run_id: reader(), PAIRS), FILES, {}, storage)
+    assert list((storage.checkpoint_dir / "pairs").iterdir()) == []
+
+
+@pytest.mark.parametrize("output", [None, PAIRS], ids=["as it is", "declared"])
+def test_what_a_reader_raises_is_what_is_recorded(storage: StorageManager, ask: Ask, output: TableSpec | None) -> None:
+    """An error in the middle of a stream is the stage's own error, not that of whoever reads it."""
+
+    def broken(table: Any, config: Any, *, run_id: str) -> pa.RecordBatchReader:
+        def rows() -> Iterator[pa.RecordBatch]:
+            yield pa.RecordBatch.from_pydict({"name": ["a"], "count": [1]})
+            raise ExportError("cut off in line 2", hint="export again")
+
+        return pa.RecordBatchReader.from_batches(pa.schema([("name", pa.string()), ("count", pa.int64())]), rows())
+
+    with pytest.raises(ExportError, match="cut off"):
+        run_stage(Stage("broken", broken, output), FILES, {}, storage)
+    assert ask(storage, "SELECT error_type, error FROM runs") == [("ExportError", "cut off in line 2 (export again)")]
+
+
+def test_results_are_bound_only_when_they_are_needed(tmp_path: Path) -> None:
+    """Stages that all hit never import ibis; it alone takes longer than they do."""
+    (tmp_path / "steps.py").write_text(
+        "import pyarrow as pa\n"
+        "def first(files, config, *, run_id):\n    return pa.table({'n': [1, 2]})\n"
+        "def second(table, config, *, run_id):\n    return table.to_pyarrow()\n"
+    )
+    script = (
+        "import sys\nfrom pathlib import Path\nimport steps\n"
+        "from egregora.database.storage import StorageManager\n"
+        "from egregora.pipeline.runner import run_stage\nfrom egregora.pipeline.stage import Files, Stage\n"
+        f"storage = StorageManager({str(tmp_path / 'site' / 'egregora.duckdb')!r})\n"
+        f"one = run_stage(Stage('one', steps.first, None), Files((Path({str(tmp_path / 'steps.py')!r}),)), {{}}, storage)\n"
+        "two = run_stage(Stage('two', steps.second, None), one, {}, storage)\n"
+        "print(two.origin.rows, 'ibis' in sys.modules)\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    said = [
+        subprocess.run(
+            [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert said == ["2 True", "2 False"]

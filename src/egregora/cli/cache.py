@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Look after checkpoints: what is kept, what it takes, and whether it is intact.",
+    help="Look after the results that are kept.",
     no_args_is_help=True,
     rich_markup_mode=None,
     cls=QuickGroup,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from egregora.cli.quick import QuickCommand
 from egregora.cli.site import SiteOption, find_site, site_for_writing
 
 if TYPE_CHECKING:
@@ -21,14 +22,18 @@ __all__ = ["register", "with_force_value"]
 
 STAGE_NAMES = ("parse", "privacy", "enrich", "write", "rank", "publish")
 
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the program."""
     app.command(
-        epilog="Example: egregora write 'WhatsApp Chat with Friends.zip' --site my-blog --timezone Europe/Lisbon"
+        cls=QuickCommand,
+        epilog="egregora write Chat.zip --site my-blog --timezone Europe/Lisbon\n"
+        "egregora write Chat.zip --window 1d --from 2024-03-01 --to 2024-03-31\n"
+        "egregora write Chat.zip --force write",
     )(write)
-    app.command(epilog="Example: egregora init my-blog")(init)
-    app.command(epilog="Example: egregora demo /tmp/demo")(demo)
-    app.command(epilog="Example: egregora serve --site my-blog")(serve)
+    app.command(cls=QuickCommand, epilog="egregora init my-blog")(init)
+    app.command(cls=QuickCommand, epilog="egregora demo\negregora demo another-folder")(demo)
+    app.command(cls=QuickCommand, epilog="egregora serve --site my-blog --open\negregora serve --port 0")(serve)
 
 
 def with_force_value(arguments: list[str]) -> list[str]:
@@ -55,7 +60,7 @@ def _stages(incomplete: str) -> list[str]:
 def write(
     exports: Annotated[
         list[Path],
-        typer.Argument(metavar="EXPORT...", help="Exports of one chat: the zip as it is, a text file or a folder."),
+        typer.Argument(metavar="EXPORT", help="Exports of one chat: the zip as it is, a text file or a folder."),
     ],
     site: SiteOption = None,
     from_date: Annotated[
@@ -76,7 +81,9 @@ def write(
     ] = None,
     up_to: Annotated[
         str,
-        typer.Option("--up-to", metavar="STAGE", callback=_stage, autocompletion=_stages, help="Stop after this stage."),
+        typer.Option(
+            "--up-to", metavar="STAGE", callback=_stage, autocompletion=_stages, help="Stop after this stage."
+        ),
     ] = STAGE_NAMES[-1],
     force: Annotated[
         str,
@@ -138,6 +145,8 @@ def _report(outcome: Outcome, storage: StorageManager, seconds: float) -> None:
     typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
     if rows.get("write") == 0:
         typer.echo("No window had enough in it for a post; see `egregora runs show last`, or set a larger --window.")
+    for warning in outcome.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if outcome.index is not None:
         changed = f"{outcome.written:,} files written, {outcome.removed:,} removed"
         typer.echo(changed if outcome.written or outcome.removed else "The site is as it was.")
@@ -203,7 +212,7 @@ def _progress(storage: StorageManager) -> Iterator[None]:
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make, or an empty one.")],
 ) -> None:
-    """Make a site: its settings with every field explained, and its secret key."""
+    """Make a site: its settings, explained, and its key."""
     from egregora.config import default_toml
     from egregora.database.storage import StorageManager
     from egregora.errors import ConfigError, StorageError
@@ -217,16 +226,20 @@ def init(
     try:
         settings.write_text(default_toml(), encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"{_shown(settings)} can't be written ({error.strerror})", hint="choose another folder") from None
+        raise StorageError(
+            f"{_shown(settings)} can't be written ({error.strerror})", hint="choose another folder"
+        ) from None
     typer.echo(f"Made a site in {_shown(directory)}. Its settings: {_shown(settings)}")
     typer.echo("Keep .egregora/key safe and to yourself: it is what ties aliases to people.")
     typer.echo(f"Next: egregora write EXPORT.zip --site {_shown(directory)}")
 
 
 def demo(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder for the example site.")] = Path("demo-site"),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for the example site.")] = Path(
+        "demo-site"
+    ),
 ) -> None:
-    """Make a site from the bundled example export, and show the runs that made it."""
+    """Make the example's site, and show the runs of it."""
     from egregora import demo as example
     from egregora.cli import runs
     from egregora.database.storage import StorageManager
@@ -241,7 +254,9 @@ def demo(
         if not export.exists():
             shutil.copyfile(example.EXPORT, export)
     except OSError as error:
-        raise StorageError(f"{_shown(directory)} can't be written ({error.strerror})", hint="choose another folder") from None
+        raise StorageError(
+            f"{_shown(directory)} can't be written ({error.strerror})", hint="choose another folder"
+        ) from None
     storage, outcome = _write([export], directory, {}, STAGE_NAMES[-1], "")
     storage.close()
     typer.echo("\nWhat `egregora runs tail` says:\n")
@@ -254,7 +269,10 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 picks a free one.")] = 8000,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the site in the browser.")] = False,
 ) -> None:
-    """Show the site in a browser, from this machine only, until Ctrl-C."""
+    """Show the site in a browser, to this machine only.
+
+    Until Ctrl-C.
+    """
     from egregora.site.serve import serve as serve_folder
 
     pages = find_site(site) / "site"

@@ -1,4 +1,4 @@
-"""The journal: each process appends what its runs do as JSON lines to a file of its own, and holds a lock while it lives.
+"""The journal: each process appends what its runs do as JSON lines to a file of its own, and holds a lock for life.
 
 Events, one JSON object a line, `e` telling which:
 
@@ -245,7 +245,7 @@ def _sync(handle: int) -> None:
 
 
 def journals(folder: Path) -> Iterator[Path]:
-    """The journal files of a folder by name, packed ones included. One a process: while both are there, the plain one."""
+    """The journal files of a folder by name, packed ones included; of one process never both, but the plain one."""
     for path in sorted(folder.glob("*.jsonl*")):
         if path.name.endswith(".jsonl") or (path.name.endswith(".jsonl.gz") and not path.with_suffix("").exists()):
             yield path

@@ -10,4 +10,4 @@ def literal(value: object) -> str:
 
     Not a bound parameter: binding the first one makes DuckDB import pandas, which takes longer than all of `runs tail`.
     """
-    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
+    return "NULL" if value is None else "'" + str(value).replace("\0", "").replace("'", "''") + "'"

@@ -1,9 +1,9 @@
 """The site's folder of records: journal and catalog as one, the key, and the in-memory DuckDB in which stages compute.
 
-The catalog is a DuckDB file that nobody keeps open. Events go to the journal first; *folding* moves them into the catalog
-in one transaction; *reading* lays what isn't folded yet over the catalog. Both hold our own lock from before the file is
-opened until after it is closed: DuckDB's own lock does not cover the checkpoint on close, and an open that races with it
-loses updates.
+The catalog is a DuckDB file that nobody keeps open. Events go to the journal first; *folding* moves them into the
+catalog in one transaction; *reading* lays what isn't folded yet over the catalog. Both hold our own lock from before the
+file is opened until after it is closed: DuckDB's own lock does not cover the checkpoint on close, and an open that races
+with it loses updates.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ _writers: dict[Path, _Writer] = {}
 _left_open: list[Any] = []
 
 
-# The parent's journals are the parent's. A forked child has no timer threads either, and locks that the parent's threads
-# held would stay locked in it for ever.
+# The parent's journals are the parent's. A forked child has no timer threads either, and locks that the parent's
+# threads held would stay locked in it for ever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_writers.clear)
 
@@ -114,6 +114,10 @@ class StorageManager:
         Raises:
             StorageError: it can't be made or written.
         """
+        if "?" in str(self.directory):
+            raise StorageError(
+                "the site's path has a '?' in it, which DuckDB takes for the end of it", hint="choose another folder"
+            )
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             ignore = self.directory / ".gitignore"
@@ -152,8 +156,8 @@ class StorageManager:
         if self._backend is None or self._backend_pid != os.getpid():
             import ibis
 
-            # DuckDB's threads do not live on in a forked child: it needs one of its own. The parent's must not be closed
-            # there, which waits for the threads.
+            # DuckDB's threads do not live on in a forked child: it needs one of its own. The parent's must not be
+            # closed there, which waits for the threads.
             _left_open.append(self._backend)
             self._backend = ibis.duckdb.connect()
             self._backend_pid = os.getpid()
@@ -260,7 +264,7 @@ class StorageManager:
             lock.release()
 
     def fold(self, *, wait_s: float = LOCK_WAIT_S, ours: _Writer | None = None) -> None:
-        """Move every journal's new lines into the catalog, each exactly once, and mark what dead processes left running.
+        """Move every journal's new lines into the catalog, each exactly once; mark what dead processes left running.
 
         Raises:
             StorageError: the lock is held by somebody else, or the catalog can't be written.
@@ -296,8 +300,8 @@ class StorageManager:
         self._pack_journals(dead)
 
     def _unfolded(self, con: duckdb.DuckDBPyConnection) -> tuple[list[dict[str, Any]], dict[str, tuple[int, int]]]:
-        """What the attached catalog lacks: the events, and for each owner how far that takes its journal and how many lines
-        of that can't be read."""
+        """What the attached catalog lacks: the events, and for each owner how far that takes its journal and how many
+        lines of that can't be read."""
         taken: dict[str, int] = dict(con.execute("FROM cat.journals SELECT owner, taken").fetchall())
         events: list[dict[str, Any]] = []
         reached: dict[str, tuple[int, int]] = {}
@@ -423,7 +427,7 @@ class StorageManager:
         return dead
 
     def _end_interrupted(self, con: duckdb.DuckDBPyConnection, runs: str, own: str, dead: Mapping[str, str]) -> None:
-        """Mark the running rows of dead processes as failed. Hold the lock, and ask who is dead before reading journals."""
+        """Mark the running rows of dead processes as failed. Hold the lock; ask who is dead before reading journals."""
         rows = con.execute(f"SELECT DISTINCT owner FROM {runs} WHERE status = 'running'").fetchall()
         for (owner,) in rows:
             if not owner or owner == own or owner_host(owner) != host_id():
@@ -439,7 +443,7 @@ class StorageManager:
             )
 
     def _pack_journals(self, dead: Iterable[str]) -> None:
-        """Compress the journals of dead processes, which have been folded, and drop those that are old. Hold the lock."""
+        """Compress the folded journals of dead processes, and drop those that are old. Hold the lock."""
         for owner in dead:
             path = self.journal_dir / f"{owner}.jsonl"
             temporary = path.with_name(path.name + ".new")
@@ -539,7 +543,8 @@ class StorageManager:
             con.execute(f"INSERT INTO overlay BY NAME FROM cat.runs WHERE run_id IN ({ids})")
             _upsert_runs(con, rows, "overlay")
         con.execute(
-            "INSERT INTO overlay BY NAME FROM cat.runs WHERE status = 'running' AND run_id NOT IN (SELECT run_id FROM overlay)"
+            "INSERT INTO overlay BY NAME FROM cat.runs WHERE status = 'running' "
+            "AND run_id NOT IN (SELECT run_id FROM overlay)"
         )
         self._end_interrupted(con, "overlay", own, dead)
         con.execute(
@@ -584,7 +589,7 @@ class StorageManager:
 
 
 def migrate(con: duckdb.DuckDBPyConnection, version: int, steps: Mapping[int, tuple[str, ...]], target: int) -> None:
-    """Bring the attached catalog from `version` to `target`, all steps in one transaction: it is done whole or not at all.
+    """Bring the attached catalog from `version` to `target`, in one transaction: it is done whole or not at all.
 
     Args:
         con: A connection on which the catalog is attached as `cat`.
@@ -661,8 +666,8 @@ def _upsert(con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]]) -> Non
 
 
 def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]], target: str) -> None:
-    # One JSON parameter: a row at a time takes two hundred times as long. A row that is there is added to; an event that
-    # lacks what a row must have, and adds to none, is nothing.
+    # One JSON parameter: a row at a time takes two hundred times as long. A row that is there is added to; an event
+    # that lacks what a row must have, and adds to none, is nothing.
     names = schema.RUNS.names
     source = f"(SELECT unnest(from_json({_json(rows.values())}, {_structure(names, schema.RUNS)}), recursive := true))"
     changes = {name: f"coalesce(e.{name}, t.{name})" for name in names if name != "run_id"}

@@ -9,7 +9,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from egregora.database.columns import TableSpec
     from egregora.database.storage import StorageManager
 
-__all__ = ["Checkpoint", "bind", "checkpoint_path", "is_intact", "set_aside", "write_checkpoint"]
+__all__ = ["Checkpoint", "bind", "checkpoint_path", "is_intact", "set_aside", "stream_rows", "write_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ def write_checkpoint(
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f".new-{uuid.uuid4().hex}.parquet")
         try:
-            con, sql = _source(storage, result)
-            select = _select(con, sql, output, result)
-            con.execute(f"COPY ({select}) TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)")
+            con = _write_rows(storage, temporary, result, output)
             temporary.chmod(0o600)
             with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
@@ -140,6 +138,107 @@ def write_checkpoint(
             hint="free some space, or run: egregora cache gc",
         ) from error
     return Checkpoint(rows, digest, status.st_size, status.st_mtime_ns, sha256)
+
+
+def _write_rows(
+    storage: StorageManager, path: Path, result: Any, output: TableSpec | None
+) -> duckdb.DuckDBPyConnection:
+    """Write the rows to a Parquet file, and give a connection that can read it."""
+    import duckdb
+    import pyarrow as pa
+
+    raised: list[Exception] = []
+    if isinstance(result, pa.RecordBatchReader):
+        if output is not None:
+            stream_rows(path, result, output)
+            return duckdb.connect()
+        result = _watched(result, raised)
+    con, sql = _source(storage, result)
+    select = _select(con, sql, output, result)
+    try:
+        con.execute(f"COPY ({select}) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
+    except duckdb.Error:
+        # What a stage raises while its reader is read comes back as DuckDB's own error, with its text in it.
+        if raised:
+            raise raised[0] from None
+        raise
+    return con
+
+
+def _watched(reader: Any, raised: list[Exception]) -> Any:
+    """A reader that notes what its source raises."""
+    import pyarrow as pa
+
+    def batches() -> Iterator[Any]:
+        try:
+            yield from reader
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+
+ROW_GROUP = 65_536
+"""Rows that are gathered before they are written, so that a million rows need no more memory than these."""
+
+
+def stream_rows(path: Path, reader: Any, output: TableSpec) -> None:
+    """Write a reader's rows to a Parquet file as they come, cast to the declared table.
+
+    Arrow's own writer: DuckDB's holds several times as many rows at a time.
+
+    Raises:
+        SchemaError: a column is missing, is one too many, or holds what its declared type doesn't.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_columns(reader.schema.names, output)
+    declared = output.arrow()
+    # Columns of few different values may come, and stay, as dictionaries: to a reader of the file they are the same.
+    kept = {
+        field.name
+        for field in reader.schema
+        if pa.types.is_dictionary(field.type) and field.type.value_type == declared.field(field.name).type
+    }
+    schema = pa.schema([reader.schema.field(f.name) if f.name in kept else f.with_nullable(True) for f in declared])
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=sorted(kept)) as writer:
+        gathered: list[Any] = []
+        rows = 0
+        for batch in reader:
+            gathered.append(batch.select(schema.names))
+            rows += len(batch)
+            if rows >= ROW_GROUP:
+                _write_group(writer, gathered, schema)
+                rows = 0
+        if rows:
+            _write_group(writer, gathered, schema)
+
+
+def _write_group(writer: Any, gathered: list[Any], schema: Any) -> None:
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(gathered)
+    gathered.clear()
+    try:
+        writer.write_table(table.unify_dictionaries().cast(schema), row_group_size=len(table))
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"the result doesn't fit its declared columns ({error})", hint="correct the stage") from None
+
+
+def check_columns(found: Iterable[str], output: TableSpec) -> None:
+    """Refuse a result whose columns aren't the declared ones.
+
+    Raises:
+        SchemaError: one is missing or one too many.
+    """
+    names = list(found)
+    missing = [name for name in output.names if name not in names]
+    extra = [name for name in names if name not in output.names]
+    if missing or extra:
+        wrong = f"lacks the column {missing[0]}" if missing else f"has the column {extra[0]}, which is not declared"
+        raise SchemaError(f"the result {wrong} (table {output.name})", hint="correct the stage or the declaration")
 
 
 def _source(storage: StorageManager, result: Any) -> tuple[duckdb.DuckDBPyConnection, str]:
@@ -180,11 +279,7 @@ def _select(con: duckdb.DuckDBPyConnection, sql: str, output: TableSpec | None, 
     """The query with every column cast to what the checkpoint keeps."""
     found = {row[0]: row[1] for row in con.execute(f"DESCRIBE {sql}").fetchall()}
     if output is not None:
-        missing = [name for name in output.names if name not in found]
-        extra = [name for name in found if name not in output.names]
-        if missing or extra:
-            wrong = f"lacks the column {missing[0]}" if missing else f"has the column {extra[0]}, which is not declared"
-            raise SchemaError(f"the result {wrong} (table {output.name})", hint="correct the stage or the declaration")
+        check_columns(found, output)
         casts = [f'CAST("{c.name}" AS {c.type}) AS "{c.name}"' for c in output.columns]
     else:
         casts = [_kept(name, kind, result) for name, kind in found.items()]
@@ -192,7 +287,8 @@ def _select(con: duckdb.DuckDBPyConnection, sql: str, output: TableSpec | None, 
 
 
 _NOT_KEPT = re.compile(
-    r"HUGEINT|UUID|ENUM|UNION|\[\d+\]|\bBIT\b|INTERVAL|TIME WITH TIME ZONE|TIMESTAMP_(S|MS)\b|BIGNUM|VARINT|VARIANT|GEOMETRY|\"NULL\"|^NULL$"
+    r"HUGEINT|UUID|ENUM|UNION|\[\d+\]|\bBIT\b|INTERVAL|TIME WITH TIME ZONE|TIMESTAMP_(S|MS)\b|BIGNUM|VARINT|VARIANT"
+    r"|GEOMETRY|\"NULL\"|^NULL$"
 )
 _CASTS = {"UUID": "VARCHAR", "TIMESTAMP_S": "TIMESTAMP", "TIMESTAMP_MS": "TIMESTAMP"}
 
@@ -234,7 +330,7 @@ def _reading(path: Path) -> str:
 
 
 def is_intact(path: Path, row: Mapping[str, Any]) -> bool:
-    """Whether the file is the one that the run's row describes: by size and time; where only the time differs, by hash."""
+    """Whether the file is the one that the run's row describes: by size and time; if only the time differs, by hash."""
     try:
         status = path.stat()
     except OSError:
@@ -242,8 +338,15 @@ def is_intact(path: Path, row: Mapping[str, Any]) -> bool:
     if status.st_size != row["checkpoint_bytes"]:
         return False
     if status.st_mtime_ns == row["checkpoint_mtime_ns"]:
-        return True
+        return _is_parquet(path)
     return bool(file_sha256(path) == row["checkpoint_sha256"])
+
+
+def _is_parquet(path: Path) -> bool:
+    """Whether a file ends as Parquet does; one that was lost in a power cut is full of zeros."""
+    with path.open("rb") as file:
+        file.seek(-4, os.SEEK_END)
+        return file.read() == b"PAR1"
 
 
 def file_sha256(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Code identity: what a stage's code is, so that a change anywhere in it is seen, and nothing else is.
 
-A digest of the stage's module and of every first-party module that it reaches by import, without comments and docstrings,
-of the data files beside them, of what is bound to the function, and of the versions of named distributions. Modules are
-found by path and read as text, never imported to look at them.
+A digest of the stage's module and of every first-party module that it reaches by import, without comments and
+docstrings, of the data files beside them, of what is bound to the function, and of the versions of named distributions.
+Modules are found by path and read as text, never imported to look at them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sysconfig
 import textwrap
 import time
 import types
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,15 @@ class UnknownCodeError(Exception):
     """A part of the code can't be identified; the run must not be taken for another. Caught by the runner."""
 
 
-def code_identity(func: Callable[..., Any], distributions: tuple[str, ...] = ()) -> tuple[str, dict[str, str]]:
+def code_identity(
+    func: Callable[..., Any], distributions: tuple[str, ...] = (), memo: Path | None = None
+) -> tuple[str, dict[str, str]]:
     """Identify a stage's code.
 
     Args:
         func: The stage's function, or a `functools.partial`, method, closure or callable instance.
         distributions: Names of installed packages whose versions count.
+        memo: A file that remembers what was read of modules, by the hash of their bytes, from one process to the next.
 
     Returns:
         The digest (64 hex digits), and its parts: a hash or value for each module, data file, bound value and
@@ -56,7 +60,11 @@ def code_identity(func: Callable[..., Any], distributions: tuple[str, ...] = ())
             imported; a distribution isn't installed.
     """
     parts: dict[str, str] = {"machinery": MACHINERY}
-    _Walk(parts).callable("function", func)
+    _recall(memo)
+    try:
+        _Walk(parts).callable("function", func)
+    finally:
+        _remember(memo)
     for name in distributions:
         try:
             parts[f"distribution {name}"] = importlib.metadata.version(name)
@@ -283,17 +291,57 @@ class _Walk:
 
 
 class _Source:
-    """What was read of one module's file: digest and imports, for as long as the file stays as it was."""
+    """What was read of one module's file.
 
-    __slots__ = ("digest", "imports", "stamp")
+    Attributes:
+        digest: Hash of its code without comments and docstrings.
+        imports: What it imports, as (level, module, members).
+        functions: How often each qualified name stands for code in it.
+    """
 
-    def __init__(self, stamp: tuple[int, int], digest: str, imports: list[tuple[int, str, tuple[str, ...]]]) -> None:
-        self.stamp = stamp
+    __slots__ = ("digest", "functions", "imports")
+
+    def __init__(self, digest: str, imports: list[tuple[int, str, tuple[str, ...]]], functions: dict[str, int]) -> None:
         self.digest = digest
         self.imports = imports
+        self.functions = functions
 
 
-_sources: dict[Path, _Source] = {}
+_known: dict[str, _Source] = {}
+"""What was read of a module, by the hash of its bytes."""
+_recalled: dict[Path, int] = {}
+"""Memo files that were read, with how much was known when they were last written."""
+_KEEP = 4_000
+"""A memo with more modules than this begins anew."""
+
+
+def _recall(memo: Path | None) -> None:
+    if memo is None or memo in _recalled:
+        return
+    try:
+        held = json.loads(memo.read_text(encoding="utf-8"))
+        if held["made by"] == [MACHINERY, sys.hexversion]:
+            for key, (digest, imports, functions) in held["modules"].items():
+                named = [(level, target, tuple(members)) for level, target, members in imports]
+                _known.setdefault(key, _Source(digest, named, functions))
+    except (OSError, ValueError, KeyError, TypeError):
+        # Only a memory: without it modules are read again.
+        pass
+    _recalled[memo] = len(_known)
+
+
+def _remember(memo: Path | None) -> None:
+    if memo is None or _recalled[memo] == len(_known):
+        return
+    _recalled[memo] = len(_known)
+    kept = {} if len(_known) > _KEEP else {k: [v.digest, v.imports, v.functions] for k, v in _known.items()}
+    temporary = memo.with_name(f".{memo.name}-{os.getpid()}")
+    with contextlib.suppress(OSError):
+        temporary.write_text(json.dumps({"made by": [MACHINERY, sys.hexversion], "modules": kept}), encoding="utf-8")
+        temporary.replace(memo)
+
+
+_sources: dict[Path, tuple[tuple[int, int], _Source]] = {}
 _loaded: dict[str, tuple[Path, str]] = {}
 _files: dict[Path, tuple[tuple[int, int], str]] = {}
 _found: dict[str, _Found | None] = {}
@@ -309,15 +357,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _read(name: str, path: Path) -> _Source:
     stamp = _stamp(path)
-    source = _sources.get(path)
-    if source is None or source.stamp != stamp:
-        data = path.read_bytes()
-        try:
-            tree = ast.parse(data)
-        except (SyntaxError, ValueError):
-            raise UnknownCodeError(f"the module {name} on the disk is not valid Python") from None
-        source = _Source(stamp, _digest_tree(tree), _imports(tree))
-        _sources[path] = source
+    held = _sources.get(path)
+    if held is None or held[0] != stamp:
+        held = (stamp, _read_source(name, path))
+        _sources[path] = held
+    source = held[1]
     module = sys.modules.get(name)
     if module is not None:
         # The code that runs is what was imported, which must be what is on the disk.
@@ -329,6 +373,19 @@ def _read(name: str, path: Path) -> _Source:
         elif before[1] != source.digest:
             raise UnknownCodeError(f"the module {name} was edited after it was imported")
     return source
+
+
+def _read_source(name: str, path: Path) -> _Source:
+    data = path.read_bytes()
+    key = hashlib.sha256(data).hexdigest()
+    if key not in _known:
+        try:
+            tree = ast.parse(data)
+            functions = Counter(code.co_qualname for code in _codes(compile(data, str(path), "exec")))
+        except (SyntaxError, ValueError):
+            raise UnknownCodeError(f"the module {name} on the disk is not valid Python") from None
+        _known[key] = _Source(_digest_tree(tree), _imports(tree), dict(functions))
+    return _known[key]
 
 
 def _edited_since_import(module: types.ModuleType, path: Path, stamp: tuple[int, int]) -> bool:
@@ -365,15 +422,16 @@ def _which(path: str, stamp: tuple[int, int], code: types.CodeType) -> str | Non
     Returns:
         Empty if there is but one; None if it isn't there.
     """
+    if Path(code.co_filename).name != Path(path).name:
+        return None
+    held = _sources.get(Path(path))
+    if held is not None and held[0] == stamp and held[1].functions.get(code.co_qualname, 0) < 2:
+        return "" if code.co_qualname in held[1].functions else None
     try:
         codes = _codes(compile(Path(path).read_bytes(), path, "exec"))
     except (SyntaxError, ValueError):
         return None
     same = [found for found in codes if found.co_qualname == code.co_qualname]
-    if Path(code.co_filename).name != Path(path).name:
-        return None
-    if len(same) == 1:
-        return ""
     return next((f"number {place}" for place, found in enumerate(same, 1) if _place(found) == _place(code)), None)
 
 
@@ -421,7 +479,7 @@ def _digest_source(source: bytes) -> str:
 
 
 def _digest_tree(tree: ast.Module) -> str:
-    """Hash of a module without comments and docstrings. `ast.unparse` is stable over Python's versions, `dump` is not."""
+    """Hash of a module without comments and docstrings. `ast.unparse` is the same in all Pythons, `dump` is not."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             body = node.body

@@ -80,7 +80,7 @@ def hash_relation(
 
     Each row is turned into DuckDB's sort key, hashed with MD5, and the two 64-bit lanes are summed; names, types, count
     and sums go into a SHA-256. The constant behind the columns is needed: the sort key of a single narrow column comes
-    back as a number. Sort keys take 0.0 and -0.0 for the same, so where there are fractions the sign counts beside them.
+    back as a number. Sort keys take 0.0 and -0.0 for the same, so where there are fractions their sign counts too.
 
     Args:
         con: A DuckDB connection.

@@ -19,7 +19,7 @@ from egregora.pipeline import fingerprint as fp
 from egregora.pipeline.code import UnknownCodeError, code_identity, get_git_commit
 from egregora.pipeline.fingerprint import fingerprint_stage_input
 from egregora.pipeline.stage import Files, Stage
-from egregora.pipeline.tracking import Origin, Run, history, origin_of, redacted, remember_origin, roots_of
+from egregora.pipeline.tracking import Origin, Result, Run, history, origin_of, redacted, roots_of
 
 if TYPE_CHECKING:
     import ibis
@@ -41,20 +41,12 @@ def run_stage(
     *,
     inputs: Mapping[str, Any] | None = None,
     force: bool = False,
-) -> ibis.Table:
-    """`run_stage_with_tracking` for a stage that is given as data."""
-    return run_stage_with_tracking(
-        stage.name,
-        stage.func,
-        input_table,
-        config,
-        storage,
-        config_keys=stage.config_keys,
-        distributions=stage.distributions,
-        inputs=inputs,
-        output=stage.output,
-        force=force,
-    )
+) -> Result:
+    """`run_stage_with_tracking` for a stage that is given as data, with a result that is bound when it is needed.
+
+    Inputs may be results too.
+    """
+    return _tracked(stage, input_table, config, storage, dict(inputs or {}), stage.config_keys, force, eager=False)
 
 
 def run_stage_with_tracking(
@@ -78,7 +70,8 @@ def run_stage_with_tracking(
     Args:
         stage_name: Its name in `runs`.
         stage_func: Called as `stage_func(input_table, config, run_id=run_id)`, with `context=` (the run in progress) if
-            it has a parameter of that name. Returns an `ibis.Table`, a `pyarrow.Table` or a `pyarrow.RecordBatchReader`.
+            it has a parameter of that name. Returns an `ibis.Table`, a `pyarrow.Table` or a
+            `pyarrow.RecordBatchReader`.
         input_table: An `ibis.Table`, a `pyarrow.Table`, or `Files`.
         config: A pydantic model, dataclass, mapping or JSON-like value.
         storage: Where runs and checkpoints are kept.
@@ -96,57 +89,77 @@ def run_stage_with_tracking(
         StorageError: the site can't be written.
         Exception: whatever the stage raised, after it has been recorded.
     """
-    extra = dict(inputs or {})
+    # A Stage is what the loop takes; a stranger's has no declared result.
+    stage = Stage(stage_name, stage_func, output, config_keys or (), distributions)
+    return _tracked(stage, input_table, config, storage, dict(inputs or {}), config_keys, force, eager=True).table
+
+
+def _tracked(
+    stage: Stage,
+    input_table: Any,
+    config: Any,
+    storage: StorageManager,
+    extra: dict[str, Any],
+    config_keys: tuple[str, ...] | None,
+    force: bool,
+    *,
+    eager: bool,
+) -> Result:
+    """The loop. `eager`: the result's table is wanted at once, so whether it can be read is part of a hit."""
     parts = {"table": input_table, **{f"inputs.{name}": value for name, value in extra.items()}}
     roots = {name: [] if isinstance(part, Files) else roots_of(part) for name, part in parts.items()}
     run = Run(
         storage,
-        stage_name,
+        stage.name,
         inputs=extra,
         # Files beside the table (the export, for its attachments) don't make the table any less protected.
         privacy_run_id=_privacy_run([origin for found in roots.values() for origin in found]),
         raw=any(_is_raw(part) for part in parts.values()),
     )
-    identity = _Identity(stage_func, config, storage, stage_name, parts, config_keys, distributions)
+    identity = _Identity(stage.func, config, storage, stage.name, parts, config_keys, stage.distributions)
     parents = sorted({origin.run_id for found in roots.values() for origin in found if origin is not None})
     run.shared = identity.columns()
     common = {**identity.columns(), "rows_in": identity.rows_in, "parents": parents}
     earlier = history(storage)
-    path = ckpt.checkpoint_path(storage, stage_name, identity.fingerprint)
-    backend = _backend(input_table, storage)
+    path = ckpt.checkpoint_path(storage, stage.name, identity.fingerprint)
 
-    newest = earlier.newest(stage_name)
+    def result(output_hash: str, rows: int) -> Result:
+        privacy = run.run_id if stage.name == PRIVACY_STAGE else run.privacy_run_id
+        origin = Origin(run.run_id, output_hash, rows, path, privacy)
+        raw = stage.output is not None and "author_raw" in stage.output.names
+        return Result(origin, identity.fingerprint, lambda: _backend(input_table, storage), raw=raw)
+
+    newest = earlier.newest(stage.name)
     state, found = "missing", None
     if identity.known and not force and path.exists():
-        for maker in earlier.makers(stage_name, identity.fingerprint):
+        for maker in earlier.makers(stage.name, identity.fingerprint):
             state = "corrupt"
             if ckpt.is_intact(path, maker):
                 found = maker
                 break
+    hit = None
     if found is not None and ckpt.has_blobs(storage, path):
-        try:
-            result = ckpt.bind(backend, path, identity.fingerprint)
-        except _duckdb_error():
-            pass
-        else:
-            same = newest is not None and newest["input_fingerprint"] == identity.fingerprint
-            kept = {name: found[name] for name in ("rows_out", "output_hash", *_CHECKPOINT_COLUMNS)}
-            # Of a copied site the time differs; with the one it has now, the next hit need not hash the file again.
-            kept["checkpoint_mtime_ns"] = path.stat().st_mtime_ns
-            row = {
-                **run.identity(),
-                **common,
-                **kept,
-                "status": "completed",
-                "source": "checkpoint",
-                "reason": "unchanged" if same else f"unchanged since {found['run_id']}",
-            }
-            storage.append(identity.events)
-            run.finish(row)
-            earlier.add(stage_name, {**row, "run_id": run.run_id})
-            _remember(run, result, kept["output_hash"], kept["rows_out"], path)
-            storage.settle()
-            return result
+        hit = result(found["output_hash"], found["rows_out"])
+        if eager and not _can_be_read(hit):
+            hit = None
+    if found is not None and hit is not None:
+        same = newest is not None and newest["input_fingerprint"] == identity.fingerprint
+        kept = {name: found[name] for name in ("rows_out", "output_hash", *_CHECKPOINT_COLUMNS)}
+        # Of a copied site the time differs; with the one it has now, the next hit need not hash the file again.
+        kept["checkpoint_mtime_ns"] = path.stat().st_mtime_ns
+        row = {
+            **run.identity(),
+            **common,
+            **kept,
+            "status": "completed",
+            "source": "checkpoint",
+            "reason": "unchanged" if same else f"unchanged since {found['run_id']}",
+        }
+        storage.append(identity.events)
+        run.finish(row)
+        earlier.add(stage.name, {**row, "run_id": run.run_id})
+        storage.settle()
+        return hit
     if state == "corrupt":
         ckpt.set_aside(path)
 
@@ -157,23 +170,34 @@ def run_stage_with_tracking(
         run.log(f"nothing can be reused for this run: {identity.problem}", "warning")
     storage.settle(later=True)
     try:
+        run.inputs = {name: _bound(value) for name, value in extra.items()}
         view, _ = fp.select_config(config, config_keys)
         arguments: dict[str, Any] = {"run_id": run.run_id}
-        if "context" in inspect.signature(stage_func).parameters:
+        if "context" in inspect.signature(stage.func).parameters:
             arguments["context"] = run
-        made = stage_func(input_table, view, **arguments)
-        kept_as = ckpt.write_checkpoint(storage, path, made, output, run.blobs)
-        result = ckpt.bind(backend, path, identity.fingerprint)
+        made = stage.func(_bound(input_table), view, **arguments)
+        kept_as = ckpt.write_checkpoint(storage, path, made, stage.output, run.blobs)
     except BaseException as error:
         run.fail(error)
         storage.settle()
         raise
     row = {"status": "completed", **kept_as.columns()}
     run.finish(row)
-    earlier.add(stage_name, {**common, **row, "run_id": run.run_id, "source": "executed"})
-    _remember(run, result, kept_as.output_hash, kept_as.rows, path)
+    earlier.add(stage.name, {**common, **row, "run_id": run.run_id, "source": "executed"})
     storage.settle()
-    return result
+    return result(kept_as.output_hash, kept_as.rows)
+
+
+def _can_be_read(result: Result) -> bool:
+    try:
+        return result.table is not None
+    except _duckdb_error():
+        return False
+
+
+def _bound(value: Any) -> Any:
+    """A result as its table; anything else as it is."""
+    return value.table if isinstance(value, Result) else value
 
 
 _CHECKPOINT_COLUMNS = ("checkpoint_bytes", "checkpoint_mtime_ns", "checkpoint_sha256")
@@ -313,7 +337,7 @@ class _Identity:
         return digest
 
     def _code(self, func: Callable[..., Any], distributions: tuple[str, ...], storage: StorageManager) -> str:
-        digest, modules = code_identity(func, distributions)
+        digest, modules = code_identity(func, distributions, storage.directory / "code.json")
         for name, value in modules.items():
             if name.startswith("value "):
                 # What is bound to a function may be a password or a name: it is told apart, but not kept.
@@ -352,19 +376,18 @@ def _privacy_run(roots: list[Origin | None]) -> str | None:
     return runs[0] if all(runs) and runs else None
 
 
-def _remember(run: Run, result: Any, output_hash: str, rows: int, path: Path) -> None:
-    privacy = run.run_id if run.stage == PRIVACY_STAGE else run._privacy_run_id
-    remember_origin(result, Origin(run.run_id, output_hash, rows, path, privacy))
-
-
 def _is_raw(table: Any) -> bool:
     """Whether a stage's input may hold names: an export, or what parse made of one."""
+    if isinstance(table, Result):
+        return table.raw
     names: Any = getattr(table, "column_names", None) or getattr(table, "columns", ())
     return isinstance(table, Files) or "author_raw" in names
 
 
 def _backend(table: Any, storage: StorageManager) -> Any:
     """The DuckDB backend that the result is bound on: the input's, so that both can be joined, else the storage's."""
+    if isinstance(table, Result):
+        table = table.table
     op = table.op() if hasattr(table, "op") else None
     source = getattr(op, "source", None)
     if source is None and op is not None:

@@ -49,14 +49,14 @@ class Stage:
     Attributes:
         name: As it stands in `runs`.
         func: The function; see the module's docstring.
-        output: The declared table that the result is cast to.
+        output: The declared table that the result is cast to; None: it is kept as it is.
         config_keys: Dotted keys of the configuration that the function may read; it sees no others.
         distributions: Installed packages whose versions count as code.
     """
 
     name: str
     func: Callable[..., Any]
-    output: TableSpec
+    output: TableSpec | None
     config_keys: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ import time
 import traceback as tb
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 from egregora.database.sql import literal
 from egregora.database.storage import now
 from egregora.errors import CatalogBusyError, EgregoraError
+from egregora.pipeline.checkpoint import bind
 from egregora.pipeline.stage import PrivacyPass, StageContext
 
 if TYPE_CHECKING:
+    import ibis
+
     from egregora.database.storage import StorageManager
 
-__all__ = ["History", "Origin", "Run", "history", "origin_of", "remember_origin"]
+__all__ = ["History", "Origin", "Result", "Run", "history", "origin_of", "remember_origin"]
 
 PROGRESS_EVERY_S = 0.2
 """Progress is written down at most this often."""
@@ -47,6 +50,30 @@ class Origin:
     privacy_run_id: str | None
 
 
+class Result:
+    """A stage's result: where it came from, and its table, bound when somebody asks for it.
+
+    When nothing has changed nobody asks, and importing ibis alone takes longer than all else that is done then.
+
+    Attributes:
+        origin: Where it came from.
+        raw: Whether it holds names as they are.
+    """
+
+    def __init__(self, origin: Origin, fingerprint: str, backend: Callable[[], Any], *, raw: bool) -> None:
+        self.origin = origin
+        self.raw = raw
+        self._fingerprint = fingerprint
+        self._backend = backend
+
+    @functools.cached_property
+    def table(self) -> ibis.Table:
+        """The rows, as a table on the in-memory DuckDB. Reads none of them."""
+        table = bind(self._backend(), self.origin.path, self._fingerprint)
+        remember_origin(table, self.origin)
+        return table
+
+
 _origins: dict[tuple[int, str], Origin] = {}
 
 
@@ -58,6 +85,8 @@ def remember_origin(table: Any, origin: Origin) -> None:
 
 def origin_of(table: Any) -> Origin | None:
     """Where a table came from, if it is a stage's result as it stands (not a query on one)."""
+    if isinstance(table, Result):
+        return table.origin
     op = table.op() if hasattr(table, "op") else None
     if op is None or not hasattr(op, "source"):
         return None
@@ -67,6 +96,8 @@ def origin_of(table: Any) -> Origin | None:
 
 def roots_of(table: Any) -> list[Origin | None]:
     """The origins of all tables that an expression reads; None for one that is no stage's result."""
+    if isinstance(table, Result):
+        return [table.origin]
     if not hasattr(table, "op"):
         return [None]
     import ibis.expr.operations as ops
@@ -195,7 +226,7 @@ class Run(StageContext):
         self.parent = parent
         self.started = now()
         self._clock = time.perf_counter()
-        self._privacy_run_id = privacy_run_id
+        self.privacy_run_id = privacy_run_id
         self._progress_at = 0.0
         self._calls = 0
         self._tokens: int | None = None
@@ -309,7 +340,7 @@ class Run(StageContext):
             self.storage,
             self.stage,
             inputs=self.inputs,
-            privacy_run_id=self._privacy_run_id,
+            privacy_run_id=self.privacy_run_id,
             raw=self.raw,
             parent=self,
             label=label,
@@ -324,9 +355,9 @@ class Run(StageContext):
         run.finish({"status": "completed", "rows_out": run.rows_out})
 
     def privacy_pass(self) -> PrivacyPass:
-        if self._privacy_run_id is None:
+        if self.privacy_run_id is None:
             return super().privacy_pass()
-        return PrivacyPass(self._privacy_run_id, self.tenant_id)
+        return PrivacyPass(self.privacy_run_id, self.tenant_id)
 
     shared: Mapping[str, Any] = {}
     """Columns that children take over from this run: fingerprint, configuration, code."""
@@ -350,8 +381,8 @@ def describe_error(error: BaseException, *, raw: bool) -> dict[str, str]:
 
     Args:
         error: What was raised.
-        raw: Whether names weren't protected yet when it was: then only Egregora's own errors, which never hold text of a
-            chat, keep their message.
+        raw: Whether names weren't protected yet when it was: then only Egregora's own errors, which never hold text of
+            a chat, keep their message.
     """
     if isinstance(error, KeyboardInterrupt):
         return {"error": "interrupted from the keyboard", "error_type": "interrupted"}

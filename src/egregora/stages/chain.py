@@ -8,16 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egregora.errors import BlobError, ExportError
+from egregora.errors import BlobError, CatalogBusyError, ExportError
 from egregora.pipeline.runner import run_stage
 from egregora.pipeline.stage import Files
-from egregora.pipeline.tracking import origin_of
 
 if TYPE_CHECKING:
-    import ibis
-
     from egregora.config import Config
     from egregora.database.storage import StorageManager
+    from egregora.pipeline.tracking import Result
 
 __all__ = ["STAGES", "Outcome", "check_exports", "write_site"]
 
@@ -44,12 +42,14 @@ class Outcome:
         rows: Rows of each stage's result, by stage, as far as it went.
         index: The site's index page; None if it stopped before `publish`.
         written, removed: Files of the site that were written and removed.
+        warnings: What could not be done and doesn't matter to the site.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     index: Path | None = None
     written: int = 0
     removed: int = 0
+    warnings: list[str] = field(default_factory=list)
 
 
 def write_site(
@@ -85,29 +85,32 @@ def write_site(
         tables = _run(files, config, storage, up_to, forced | {"enrich", "publish"}, outcome)
         _lay_out(tables, storage, site, outcome)
     for stage, name in (("enrich", "messages"), ("rank", "posts")):
-        origin = origin_of(tables.get(stage))
-        if origin is not None:
-            storage.keep_dataset(name, origin.path, origin.output_hash)
+        if stage in tables:
+            origin = tables[stage].origin
+            try:
+                storage.keep_dataset(name, origin.path, origin.output_hash)
+            except CatalogBusyError as error:
+                # The site is done; whoever holds the catalog open sees the newer data after the next write.
+                outcome.warnings.append(f"the catalog's table {name} is not up to date: {error}")
     return outcome
 
 
 def _run(
     files: Files, config: Config, storage: StorageManager, up_to: str, forced: set[str], outcome: Outcome
-) -> dict[str, ibis.Table]:
+) -> dict[str, Result]:
     """The stages one after the other. Each is imported when it is reached."""
-    tables: dict[str, ibis.Table] = {}
+    tables: dict[str, Result] = {}
     outcome.rows.clear()
     for name in STAGES[: STAGES.index(up_to) + 1]:
         stage, table, inputs = _prepared(name, files, tables)
         tables[name] = run_stage(stage, table, config, storage, inputs=inputs, force=name in forced)
-        origin = origin_of(tables[name])
-        outcome.rows[name] = origin.rows if origin else 0
+        outcome.rows[name] = tables[name].origin.rows
         if name == "parse" and not outcome.rows[name]:
             raise ExportError("the export holds no messages", hint="check that it is a chat's export")
     return tables
 
 
-def _prepared(name: str, files: Files, tables: dict[str, ibis.Table]) -> tuple[Any, Any, dict[str, Any]]:
+def _prepared(name: str, files: Files, tables: dict[str, Result]) -> tuple[Any, Any, dict[str, Any]]:
     """A stage, its input and its further inputs."""
     if name == "parse":
         from egregora.sources import known_sources
@@ -136,16 +139,18 @@ def _prepared(name: str, files: Files, tables: dict[str, ibis.Table]) -> tuple[A
     return PUBLISH, tables["rank"], {"messages": tables["enrich"]}
 
 
-def _lay_out(tables: dict[str, ibis.Table], storage: StorageManager, site: Path, outcome: Outcome) -> None:
+def _lay_out(tables: dict[str, Result], storage: StorageManager, site: Path, outcome: Outcome) -> None:
     """Bring the site's folder up to date, if the pages are made."""
     if "publish" not in tables:
         return
+    import duckdb
+
     from egregora.site.layout import lay_out
 
-    pages = tables["publish"]
-    rows = pages.get_backend().con.execute(f'SELECT path, blob, bytes FROM "{pages.get_name()}"').fetchall()
+    with duckdb.connect() as con:
+        pages = con.read_parquet(str(tables["publish"].origin.path)).project("path, blob, bytes").fetchall()
     laid = lay_out(
-        rows,
+        pages,
         blobs=storage.directory / "blobs",
         folder=site,
         manifest=storage.directory / "site-manifest.json",
