@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from enriched_rows import chat_rows, picture, row, table_of
@@ -21,10 +22,12 @@ from markdown_it import MarkdownIt
 
 from egregora.config import Config
 from egregora.pipeline.stage import StageContext
-from egregora.stages.write import STAGE
+from egregora.stages.write import STAGE, write
 from egregora.stages.writers import cues
+from egregora.stages.writers.conversations import stretches
+from egregora.stages.writers.draft import Window
 from egregora.stages.writers.markdown import clean, escape, plain, quote, safe_url, shorten
-from egregora.stages.writers.words import Vocabulary, background, stop_words, terms_of, tokenise
+from egregora.stages.writers.words import Background, Vocabulary, background, stop_words, terms_of, tokenise
 
 QUOTE = re.compile(r"> \*\*(?P<alias>.*?)\*\* — (?P<text>.*)", re.DOTALL)
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -370,6 +373,49 @@ def test_a_change_of_words_ends_a_conversation() -> None:
     assert len(headings) == 2
 
 
+def test_a_long_window_is_read_where_most_happens_and_counted_as_a_whole() -> None:
+    """What is settled in one busy hour is told; the small talk of the other days is at least counted."""
+    start = datetime(2024, 3, 4, 8)
+    rows = [
+        row(
+            i,
+            start + timedelta(minutes=4 * i),
+            ("Wren", "Fern", "Moss")[i % 3],
+            f"the weather is grey {i}" if i % 2 else "ok",
+        )
+        for i in range(900)
+    ]
+    rows[100]["alias"] = "Heron"
+    busy = start + timedelta(days=4)
+    talk = ["We've booked the harbour cabin", "the harbour cabin has a stove", "who has the harbour cabin keys?"]
+    rows += [
+        row(900 + i, busy + timedelta(minutes=i), ("Wren", "Fern")[i % 2], f"{talk[i % 3]} ({i})") for i in range(45)
+    ]
+    (post,) = posts_of(rows)
+    assert "harbour cabin" in post["title"]
+    assert "We've booked the harbour cabin" in post["body"].split("## Decided")[1]
+    assert post["signals"]["messages"] == len(rows)
+    assert sorted(post["people"]) == ["Fern", "Heron", "Moss", "Wren"]
+    known = {item["event_id"] for item in rows}
+    assert all(known.issuperset(sources) for sources in post["sources"])
+
+
+def test_what_is_long_is_cut_at_its_longest_pauses() -> None:
+    """Stretches hold every row once, in order, and none is too long; they end where it was quiet."""
+    start = datetime(2024, 3, 4, 8)
+    rows = [row(i, start + timedelta(seconds=30 * i + 300 * (i // 40)), "Wren", f"word {i}") for i in range(400)]
+    windows: list[Window] = []
+
+    def listen(window: Window, known: Background, config: Any, context: StageContext) -> None:
+        windows.append(window)
+
+    write(table_of(rows), Config(), run_id="r", context=StageContext(Path("unused")), write_post=listen)
+    found = stretches(windows[0], 75)
+    assert [span.end for span in found[:-1]] == [span.start for span in found[1:]]
+    assert (found[0].start, found[-1].end) == (0, 400)
+    assert all(span.end - span.start <= 75 and span.start % 40 == 0 for span in found)
+
+
 def test_chats_side_by_side_are_told_apart() -> None:
     """Messages of two chats at the same time never stand in one conversation."""
     rows = chat()
@@ -408,7 +454,7 @@ def test_terms_read_like_names_of_things() -> None:
     vocabulary = Vocabulary()
     tokens = tokenise(pa.chunked_array([[*texts, "Nothing here"]]), vocabulary)
     known = background(tokens, [0, 3, 4], vocabulary, ["Heron"], ["en"])
-    terms = terms_of(tokens.part(0, 3), ["Wren", "Fern", "Moss"], known)
+    terms = terms_of(tokens.part(0, 3), np.array([0, 1, 2]), known)
     assert [term.shown for term in terms.ranked if len(term.rows) > 1][:2] == ["canoe", "Lisbon"]
     assert not {"heron", "bring", "name", "https"} & {term.key for term in terms.ranked}
 

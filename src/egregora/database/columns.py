@@ -73,4 +73,16 @@ class TableSpec:
 
     def arrow(self) -> pa.Schema:
         """The table as an Arrow schema."""
+        import pyarrow as pa
+
+        plain = {
+            "VARCHAR": pa.string(),
+            "BIGINT": pa.int64(),
+            "DOUBLE": pa.float64(),
+            "BOOLEAN": pa.bool_(),
+            "TIMESTAMP": pa.timestamp("us"),
+        }
+        if all(column.type in plain for column in self.columns):
+            return pa.schema([pa.field(c.name, plain[c.type], nullable=c.nullable) for c in self.columns])
+        # Only nested types are worth ibis: it takes longer to import than a short export to parse.
         return self.ibis().to_pyarrow()

@@ -96,7 +96,7 @@ POSTS = TableSpec(
         Column(
             "signals",
             "STRUCT(messages BIGINT, people BIGINT, exchanges BIGINT, reactions BIGINT, decisions BIGINT, questions BIGINT, links BIGINT, media BIGINT)",
-            "counts in the window that the offline judge compares",
+            "counts in the window that the offline judge compares; of a very long window the liveliest stretches count",
             False,
         ),
         Column("writer", "VARCHAR", "who wrote it: `extractive`, or a model's name", False),

@@ -203,7 +203,10 @@ def stream_rows(path: Path, reader: Any, output: TableSpec) -> None:
         if pa.types.is_dictionary(field.type) and field.type.value_type == declared.field(field.name).type
     }
     schema = pa.schema([reader.schema.field(f.name) if f.name in kept else f.with_nullable(True) for f in declared])
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=sorted(kept)) as writer:
+    # Least and greatest texts of a group help no reader of ours, and cost a sixth of the writing.
+    told = [field.name for field in declared if pa.types.is_primitive(field.type)]
+    options = {"compression": "zstd", "use_dictionary": sorted(kept), "write_statistics": told}
+    with pq.ParquetWriter(path, schema, **options) as writer:
         gathered: list[Any] = []
         rows = 0
         for batch in reader:

@@ -381,7 +381,7 @@ def _read_source(name: str, path: Path) -> _Source:
     if key not in _known:
         try:
             tree = ast.parse(data)
-            functions = Counter(code.co_qualname for code in _codes(compile(data, str(path), "exec")))
+            functions = Counter(code.co_qualname for code in _codes(compile(tree, str(path), "exec")))
         except (SyntaxError, ValueError):
             raise UnknownCodeError(f"the module {name} on the disk is not valid Python") from None
         _known[key] = _Source(_digest_tree(tree), _imports(tree), dict(functions))

@@ -297,7 +297,7 @@ class Run(StageContext):
         self._progress_at = at
         self.emit({"progress_done": done, "progress_total": total, "progress_unit": unit}, sync=False)
         if self.parent is None:
-            self.storage.settle()
+            self.storage.settle(later=True)
 
     def count_call(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egregora.errors import BlobError, CatalogBusyError, ExportError
+from egregora.errors import BlobError, ExportError, StorageError
 from egregora.pipeline.runner import run_stage
 from egregora.pipeline.stage import Files
 
@@ -77,26 +78,38 @@ def write_site(
     files = Files(tuple(path.absolute() for path in exports))
     outcome = Outcome()
     forced = set(STAGES) if force == "all" else {force}
-    try:
-        tables = _run(files, config, storage, up_to, forced, outcome)
-        _lay_out(tables, storage, site, outcome)
-    except BlobError:
-        # A page or picture that an earlier run kept is gone: make them again. That gives the same bytes.
-        tables = _run(files, config, storage, up_to, forced | {"enrich", "publish"}, outcome)
-        _lay_out(tables, storage, site, outcome)
-    for stage, name in (("enrich", "messages"), ("rank", "posts")):
-        if stage in tables:
-            origin = tables[stage].origin
-            try:
-                storage.keep_dataset(name, origin.path, origin.output_hash)
-            except CatalogBusyError as error:
-                # The site is done; whoever holds the catalog open sees the newer data after the next write.
-                outcome.warnings.append(f"the catalog's table {name} is not up to date: {error}")
+    with ThreadPoolExecutor(max_workers=1) as keeper:
+        try:
+            tables = _run(files, config, storage, up_to, forced, outcome, keeper)
+            _lay_out(tables, storage, site, outcome)
+        except BlobError:
+            # A page or picture that an earlier run kept is gone: make them again. That gives the same bytes.
+            tables = _run(files, config, storage, up_to, forced | {"enrich", "publish"}, outcome, keeper)
+            _lay_out(tables, storage, site, outcome)
     return outcome
 
 
+KEPT = {"enrich": "messages", "rank": "posts"}
+"""Stages whose results are in the catalog for whoever opens it, with the tables' names."""
+
+
+def _keep(stage: str, result: Result, storage: StorageManager, outcome: Outcome) -> None:
+    """Bring a table of the catalog up to date. It runs beside the next stage, which leaves DuckDB a core to itself."""
+    try:
+        storage.keep_dataset(KEPT[stage], result.origin.path, result.origin.output_hash)
+    except StorageError as error:
+        # The site doesn't need it; whoever opens the catalog sees the newer data after the next write.
+        outcome.warnings.append(f"the catalog's table {KEPT[stage]} is not up to date: {error}")
+
+
 def _run(
-    files: Files, config: Config, storage: StorageManager, up_to: str, forced: set[str], outcome: Outcome
+    files: Files,
+    config: Config,
+    storage: StorageManager,
+    up_to: str,
+    forced: set[str],
+    outcome: Outcome,
+    keeper: Executor,
 ) -> dict[str, Result]:
     """The stages one after the other. Each is imported when it is reached."""
     tables: dict[str, Result] = {}
@@ -107,6 +120,8 @@ def _run(
         outcome.rows[name] = tables[name].origin.rows
         if name == "parse" and not outcome.rows[name]:
             raise ExportError("the export holds no messages", hint="check that it is a chat's export")
+        if name in KEPT:
+            keeper.submit(_keep, name, tables[name], storage, outcome)
     return tables
 
 

@@ -31,6 +31,13 @@ __all__ = ["STAGE", "enrich"]
 CHUNK = 1 << 15
 """Messages that are looked at together. What a chat has spoken so far is known from chunk to chunk, so this counts."""
 
+_KNOWN = """
+    SELECT count(*), list(DISTINCT alias),
+        coalesce(bool_and(thread_id > last_thread OR (thread_id = last_thread AND seq > last_seq)), true)
+    FROM (
+        SELECT alias, thread_id, seq, lag(thread_id) OVER () AS last_thread, lag(seq) OVER () AS last_seq FROM ({})
+    )
+"""
 _FOUND = ("language", "reply_to", "links", "media")
 
 
@@ -47,13 +54,15 @@ def enrich(table: ibis.Table, config: Any, *, run_id: str, context: StageContext
             none. Cleaned pictures and thumbnails are kept as blobs.
 
     Returns:
-        `ENRICHED` rows, ordered by `thread_id` and `seq`; one row for each input row.
+        `ENRICHED` rows, ordered by `thread_id` and `seq`; one row for each input row. It streams from the connection of
+        `table`, so whatever writes it with DuckDB needs a cursor of its own meanwhile.
     """
     con, query = as_sql(table)
-    total, aliases = con.execute(f"SELECT count(*), list(DISTINCT alias) FROM ({query})").fetchone() or (0, None)
+    total, aliases, in_order = con.execute(_KNOWN.format(query)).fetchall()[0]
     types = ", ".join(f"NULL::{ENRICHED.column(name).type} AS {name}" for name in _FOUND)
     fields = con.execute(f"SELECT {types}").to_arrow_table().schema
-    order = "ORDER BY thread_id, seq, event_id"
+    # Rows mostly come in order, and then need neither be sorted nor be in memory together.
+    order = "" if in_order else "ORDER BY thread_id, seq, event_id"
     with Attachments(context, config.enrich.thumbnail_pixels, fields.field("media").type) as attachments:
         if attachments.readable:
             attached = con.execute(f"SELECT attrs FROM ({query}) WHERE contains(attrs, '\"member\"') {order}")
@@ -62,7 +71,7 @@ def enrich(table: ibis.Table, config: Any, *, run_id: str, context: StageContext
     schema = pa.schema([*messages.schema, *fields])
 
     def batches() -> Iterator[pa.RecordBatch]:
-        talk = _Talk(config.enrich.reply_minutes, aliases or (), fields.field("links").type)
+        talk = _Talk(config.enrich.reply_minutes, aliases or [], fields.field("links").type)
         done = 0
         for batch in messages:
             for part in _by_thread(batch):
@@ -110,7 +119,7 @@ def _links(words: Words, count: int, kind: pa.DataType) -> pa.Array:
     """The links of each of `count` messages, each once, in order."""
     found = {piece: find_links(text) for piece, text in words.linked.items()}
     links: dict[int, dict[str, Link]] = {}
-    for text, piece in words.places_of(found):
+    for text, piece in words.linked_places():
         links.setdefault(text, {}).update({link.url: link for link in found[piece]})
     lengths = [0] * count
     for text, of_text in links.items():

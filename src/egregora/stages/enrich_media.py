@@ -149,10 +149,10 @@ def clean_picture(data: bytes, mime: str, thumbnail_pixels: int) -> Picture | No
     if mime == "image/jpeg":
         pixels.save(cleaned, "JPEG", quality=85)
     else:
-        pixels.save(cleaned, "WEBP", quality=85, method=3)
+        pixels.save(cleaned, "WEBP", quality=85, method=1)
     small = pixels.copy()
     small.thumbnail((thumbnail_pixels, thumbnail_pixels), Image.Resampling.LANCZOS)
-    small.save(thumbnail, "WEBP", quality=78, method=3)
+    small.save(thumbnail, "WEBP", quality=78, method=1)
     extension = "jpg" if mime == "image/jpeg" else "webp"
     mime = "image/jpeg" if mime == "image/jpeg" else "image/webp"
     return Picture(cleaned.getvalue(), extension, mime, thumbnail.getvalue(), *pixels.size)
@@ -248,7 +248,9 @@ class Attachments:
                 digests[len(media) - 1] = digest
                 if digest not in self._known:
                     pictures[digest] = data, mime
-        cleaned = self._workers.map(lambda picture: clean_picture(*picture, self._thumbnail_pixels), pictures.values())
+        cleaned = self._workers.map(
+            lambda picture: clean_picture(picture[0], picture[1], self._thumbnail_pixels), pictures.values()
+        )
         for digest, picture in zip(pictures, cleaned, strict=True):
             self._known[digest] = self._keep(picture) if picture else None
         for position, digest in digests.items():

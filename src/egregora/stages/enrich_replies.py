@@ -5,11 +5,13 @@ than `reply_minutes` ago; but for the first rule nothing farther back than `LOOK
 
 1. *Addressed*: the message has `@Alias`, begins with the alias and a comma, or ends with a comma and the alias. It
    answers the last message of that person; nobody, if they have said nothing in time or several are addressed.
-2. *Reaction*: a few words such as "haha", "sim" or "me too", or nothing but emoji. It answers the latest message of
-   somebody else that isn't a reaction itself; or, where that one answers a question and this begins as answers do
-   ("me", "não"), the question. Right after the author's own message a reaction belongs to that and answers nobody.
+2. *Reaction*: a few words such as "haha", "sim" or "me too", or nothing but emoji; a link is none. It answers the
+   latest message of somebody else that isn't a reaction itself; or, where that one answers a question and this begins
+   as answers do ("me", "não"), the question. Right after the author's own message a reaction belongs to that and
+   answers nobody.
 3. *Answer*: what somebody else says first after a question; and what others say after that, once for each, if it
-   begins as answers do ("yes, …", "acho que …") or shares a word of substance with the question.
+   shares a word of substance with the question or, while nothing but answers has come since, begins as answers do
+   ("yes, …", "acho que …").
 4. *Same matter*: the latest message of somebody else that shares two words of substance with it, or a rare one.
 5. *Taking up*: a message right after somebody else's, within `QUICK_SECONDS`, that begins by leaning on what was said
    ("but", "exactly", "mas", "verdade").
@@ -158,17 +160,27 @@ def _kinds(texts: pa.Array, kind: pa.Array, words: Words, flags: pa.Array) -> pa
     deleted = pc.equal(kind, "deleted")
     silent = pc.or_(pc.equal(texts, ""), deleted)
     # In one sum: how many words make a reaction, and how many keep it from being one.
-    strong = pc.min_element_wise(pc.bit_wise_and(flags, _STRONG), 1)
+    strong = pc.not_equal(pc.bit_wise_and(flags, _STRONG), 0).cast(pa.int64())
     other = pc.equal(pc.bit_wise_and(flags, _STRONG | _FILLER), 0).cast(pa.int64())
     total = words.sums(pc.add(strong, pc.shift_left(other, 32)))
     count = words.counts()
+    # In another: questions, signs of a mention, links.
+    marks = words.piece_sums(
+        pc.add(
+            pc.add(
+                pc.match_substring_regex(words.pieces, _QUESTION).cast(pa.int64()),
+                pc.shift_left(pc.match_substring(words.pieces, "@").cast(pa.int64()), 20),
+            ),
+            pc.shift_left(words.hinted.cast(pa.int64()), 40),
+        )
+    )
     reaction = pc.and_(
         pc.and_(pc.less_equal(count, _REACTION_WORDS), pc.less(total, 1 << 32)),
-        pc.or_(pc.equal(count, 0), pc.greater(total, 0)),
+        pc.or_(pc.greater(total, 0), pc.and_(pc.equal(count, 0), pc.less(marks, 1 << 40))),
     )
-    asks = pc.and_not(words.any_piece(pc.match_substring_regex(words.pieces, _QUESTION)), reaction)
+    asks = pc.and_not(pc.not_equal(pc.bit_wise_and(marks, (1 << 20) - 1), 0), reaction)
     names = pc.bit_wise_or(pc.bit_wise_and(first, _FIRST_OF_ALIAS), pc.bit_wise_and(last, _LAST_OF_ALIAS))
-    addresses = pc.or_(words.any_piece(pc.match_substring(words.pieces, "@")), pc.not_equal(names, 0))
+    addresses = pc.or_(pc.not_equal(pc.bit_wise_and(marks, ((1 << 20) - 1) << 20), 0), pc.not_equal(names, 0))
     what = pc.bit_wise_and(first, _LIKE_ANSWER | _LEANS)
     for flag, where in (
         (_SILENT, silent),
@@ -193,7 +205,7 @@ class Replies:
         self._limit = reply_minutes * 60.0
         self._dictionary = dictionary
         # Word → at which message it was last said, counted from the chat's first, and how often in all.
-        self._heard: dict[str, list[int]] = {}
+        self._heard: dict[str, tuple[int, int]] = {}
         self._count = 0
         # The messages that later ones may look back at, by columns: the last `LOOK_BACK` at the end, before them what
         # those answer and everybody's last; while a chunk is worked on, the chunk's as well. "Asked" is the question
@@ -205,7 +217,9 @@ class Replies:
         self._asked: list[int] = []
         self._last_by: dict[int, int] = {}
         self._question = -1
+        # Who has spoken since the latest question but for who asked it, and whether about something else.
         self._since: set[int] = set()
+        self._moved_on = False
 
     def of(self, messages: pa.RecordBatch, words: Words) -> pa.Array:
         """The `event_id` that each of the chat's next messages answers; NULL where it answers none.
@@ -254,30 +268,33 @@ class Replies:
             # What was said so long ago that so many other words came since doesn't matter to what is said now.
             self._heard.clear()
         substance = pc.not_equal(pc.bit_wise_and(flags, _SUBSTANCE), 0)
-        said = [
-            self._heard.setdefault(word, [-LOOK_BACK - 1, 0]) if counts else []
-            for word, counts in zip(words.distinct, substance.to_pylist(), strict=True)
-        ]
-        matter = pc.and_(substance.take(words.word_of), heard.take(words.text_of))
-        spoken = integers(words.word_of.filter(matter).cast(pa.int64()))
-        places = integers(place.take(words.text_of.filter(matter)))
+        text_of, word_of = words.places_of(substance)
+        matter = heard.take(text_of)
+        said = integers(word_of.filter(matter).cast(pa.int64()))
+        numbers = integers(pc.add(place, self._count).take(text_of.filter(matter)))
+        known = [self._heard.get(word, (-LOOK_BACK - 1, 0)) for word in words.distinct]
+        last = [number for number, _ in known]
+        times = [count for _, count in known]
         sharing = [0] * len(heard)
         same = [0] * len(heard)
-        for word, at in zip(spoken, places, strict=True):
-            last = said[word]
-            number = self._count + at
-            ago = number - last[0]
+        for word, number in zip(said, numbers, strict=True):
+            ago = number - last[word]
             if 0 < ago <= LOOK_BACK:
-                bit = 1 << ago
+                at, bit = number - self._count, 1 << ago
                 # Two words, or one that has hardly been said in this chat.
-                if sharing[at] & bit or last[1] <= 2 + number // 500:
+                if sharing[at] & bit or times[word] <= 2 + number // 500:
                     same[at] |= bit
                 sharing[at] |= bit
-            last[0] = number
-            last[1] += 1
+            last[word] = number
+            times[word] += 1
+        self._heard.update(
+            (word, (number, count)) for word, number, count in zip(words.distinct, last, times, strict=True) if count
+        )
         return sharing, same
 
-    def _targets(self, start: int, shared: Iterable[tuple[int, int]], addressed: dict[int, list[int]]) -> list[int | None]:
+    def _targets(
+        self, start: int, shared: Iterable[tuple[int, int]], addressed: dict[int, list[int]]
+    ) -> list[int | None]:
         """What each message from `start` on answers. `shared` is from `_hear`, `addressed` by place."""
         what, who = self._what, self._who
         targets: list[int | None] = []
@@ -286,10 +303,9 @@ class Replies:
             target = -1
             if kind & _SILENT:
                 pass
-            elif at in addressed and addressed[at]:
-                if len(addressed[at]) == 1:
-                    last = self._last_by.get(addressed[at][0], -1)
-                    target = last if self._can_answer(at, last) else -1
+            elif people := addressed.get(at):
+                last = self._last_by.get(people[0], -1) if len(people) == 1 else -1
+                target = last if self._can_answer(at, last) else -1
             elif kind & _REACTION:
                 target = self._reacted_to(at)
             else:
@@ -299,8 +315,12 @@ class Replies:
             if kind & _ASKS:
                 self._question = at
                 self._since.clear()
-            elif self._question >= 0 and author != who[self._question]:
-                self._since.add(author)
+                self._moved_on = False
+            elif self._question >= 0:
+                if self._since and target != self._question and not kind & (_SILENT | _REACTION):
+                    self._moved_on = True
+                if author != who[self._question]:
+                    self._since.add(author)
             self._last_by[author] = at
             targets.append(target if target >= 0 else None)
         return targets
@@ -311,10 +331,10 @@ class Replies:
         ago = at - asked
         if asked >= 0 and ago <= LOOK_BACK and author != self._who[asked]:
             # The first who speaks after a question answers it; later ones must sound like it.
-            sounds = kind & _LIKE_ANSWER or sharing >> ago & 1
-            if not self._since or (sounds and not kind & _ASKS and author not in self._since):
-                if self._can_answer(at, asked):
-                    return asked
+            sounds = (kind & _LIKE_ANSWER and not self._moved_on) or sharing >> ago & 1
+            may = not self._since or (sounds and not kind & _ASKS and author not in self._since)
+            if may and self._can_answer(at, asked):
+                return asked
         ago = 1
         while same >> ago:
             if same >> ago & 1 and self._can_answer(at, at - ago):

@@ -1,8 +1,7 @@
-"""The words of many messages as columns: each distinct word is looked at once, and messages are sums over their words."""
+"""The words of many messages as columns: each distinct word is looked at once, messages are sums over theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import accumulate
 
 import pyarrow as pa
@@ -26,10 +25,9 @@ class Words:
 
     Attributes:
         pieces: Each distinct piece, without links.
-        linked: Distinct pieces that may have held links, as they were: place in `pieces` → text.
+        hinted: Which of them may have held links.
+        linked: Those as they were: place in `pieces` → text.
         distinct: Each distinct word.
-        word_of: Of each word in the texts, one after the other, its place in `distinct`.
-        text_of: The text that it is in.
     """
 
     def __init__(self, texts: pa.Array) -> None:
@@ -37,11 +35,11 @@ class Words:
         found = split.flatten().dictionary_encode()
         self._piece_of = found.indices
         self._piece_ends = pc.subtract(split.offsets, split.offsets[0])
-        hinted = pc.match_substring_regex(found.dictionary, "|".join(LINK_HINTS))
-        held = found.dictionary.filter(hinted).to_pylist()
-        self.linked: dict[int, str] = dict(zip(pc.indices_nonzero(hinted).to_pylist(), held, strict=True))
+        self.hinted: pa.Array = pc.match_substring_regex(found.dictionary, "|".join(LINK_HINTS))
+        held = found.dictionary.filter(self.hinted).to_pylist()
+        self.linked: dict[int, str] = dict(zip(pc.indices_nonzero(self.hinted).to_pylist(), held, strict=True))
         without = pa.array(map(without_links, held), pa.string())
-        self.pieces: pa.Array = pc.replace_with_mask(found.dictionary, hinted, without)
+        self.pieces: pa.Array = pc.replace_with_mask(found.dictionary, self.hinted, without)
         plain = pc.utf8_lower(pc.replace_substring_regex(self.pieces, _BETWEEN_WORDS, " "))
         number: dict[str, int] = {}
         in_piece = [
@@ -52,9 +50,14 @@ class Words:
         ends = pa.array(accumulate(map(len, in_piece), initial=0), pa.int32())
         lists = pa.ListArray.from_arrays(ends, pa.array([word for piece in in_piece for word in piece], pa.int32()))
         spread = lists.take(self._piece_of)
-        self.word_of: pa.Array = spread.flatten()
+        self._word_of = spread.flatten()
         self._ends = spread.offsets.take(self._piece_ends)
-        self.text_of: pa.Array = pc.list_parent_indices(pa.ListArray.from_arrays(self._ends, self.word_of))
+
+    def places_of(self, chosen: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """Where words stand that are chosen from `distinct`, in order: the text, and the place in `distinct`."""
+        there = pc.indices_nonzero(chosen.take(self._word_of))
+        text_of = pc.list_parent_indices(pa.ListArray.from_arrays(self._ends, self._word_of))
+        return text_of.take(there), self._word_of.take(there)
 
     def counts(self) -> pa.Array:
         """How many words each text has."""
@@ -64,28 +67,26 @@ class Words:
         """For each text its first or `last` word's value, of `values` for `distinct`; 0 where there are no words."""
         at = pc.subtract(self._ends[1:], 1) if last else self._ends[:-1]
         at = pc.if_else(pc.greater(self.counts(), 0), at, None)
-        return pc.fill_null(values.take(self.word_of.take(at)), 0)
+        return pc.fill_null(values.take(self._word_of.take(at)), 0)
 
     def sums(self, values: pa.Array, most: int | None = None) -> pa.Array:
         """For each text the sum of its words' values, of `values` for `distinct`; of the first `most` words."""
         ends = self._ends[1:]
         if most is not None:
             ends = pc.min_element_wise(ends, pc.add(self._ends[:-1], most))
-        return _sums(values.take(self.word_of), self._ends[:-1], ends)
+        return _sums(values.take(self._word_of), self._ends[:-1], ends)
 
-    def any_piece(self, marked: pa.Array) -> pa.Array:
-        """Whether each text has a piece that is marked; `marked` is for `pieces`."""
-        number = _sums(marked.take(self._piece_of).cast(pa.int64()), self._piece_ends[:-1], self._piece_ends[1:])
-        return pc.greater(number, 0)
+    def piece_sums(self, values: pa.Array) -> pa.Array:
+        """For each text the sum of its pieces' values, of `values` for `pieces`."""
+        return _sums(values.take(self._piece_of), self._piece_ends[:-1], self._piece_ends[1:])
 
-    def places_of(self, pieces: Iterable[int]) -> list[tuple[int, int]]:
-        """Where some pieces stand, in order: the text, and the place in `pieces`."""
-        wanted = pa.array(pieces, pa.int32())
-        if not len(wanted):
+    def linked_places(self) -> list[tuple[int, int]]:
+        """Where the pieces of `linked` stand, in order: the text, and the place in `pieces`."""
+        if not self.linked:
             return []
-        chosen = pc.is_in(self._piece_of, value_set=wanted)
+        there = pc.indices_nonzero(self.hinted.take(self._piece_of))
         text_of = pc.list_parent_indices(pa.ListArray.from_arrays(self._piece_ends, self._piece_of))
-        return [*zip(text_of.filter(chosen).to_pylist(), self._piece_of.filter(chosen).to_pylist(), strict=True)]
+        return [*zip(text_of.take(there).to_pylist(), self._piece_of.take(there).to_pylist(), strict=True)]
 
 
 def _sums(values: pa.Array, starts: pa.Array, ends: pa.Array) -> pa.Array:

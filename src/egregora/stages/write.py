@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,6 +34,8 @@ WritePost = Callable[[Window, Background, Any, StageContext], Draft | None]
 
 _ALIGNED_TO = date(1970, 1, 5)
 """A Monday from which windows of days are counted, so that a longer export cuts the same days alike."""
+_BATCH = 100_000
+"""Rows that are fetched at once."""
 _MOST_RELATED = 3
 _LEAST_ALIKE = 0.16
 _SLUG_WORDS = 8
@@ -88,7 +91,8 @@ class _Source:
         self.config = config
         self.size, self.unit = int(config.write.window[:-1]), config.write.window[-1]
         zone = config.parse.timezone.replace("'", "''")
-        messages = f"SELECT *, (ts AT TIME ZONE 'UTC' AT TIME ZONE '{zone}') AS wall FROM ({table.compile()})"
+        wall = "ts" if zone == "UTC" else f"(ts AT TIME ZONE 'UTC' AT TIME ZONE '{zone}')"
+        messages = f"SELECT *, {wall} AS wall FROM ({table.compile()})"
         bounds = [
             f"wall::DATE {sign} DATE '{day.isoformat()}'"
             for sign, day in ((">=", config.write.from_date), ("<=", config.write.to_date))
@@ -100,19 +104,31 @@ class _Source:
             else f"floor((row_number() OVER (ORDER BY ts, thread_id, seq) - 1) / {self.size})"
         )
         where = f"WHERE {' AND '.join(bounds)}" if bounds else ""
-        self.rows: pa.Table = con.execute(
-            f"SELECT {number}::BIGINT AS number, event_id, thread_id, epoch(ts)::BIGINT AS utc, "
+        rows = con.execute(
+            f"SELECT {number}::BIGINT AS number, event_id, thread_id, seq, epoch(ts)::BIGINT AS utc, "
             "epoch(wall)::BIGINT AS wall, alias, kind, text, language, reply_to, "
-            "CASE WHEN len(links) > 0 THEN links END AS links, media, CASE WHEN kind = 'poll' THEN attrs END AS attrs "
-            f"FROM ({messages}) {where} ORDER BY number, thread_id, seq"
-        ).to_arrow_table()
-        if not len(self.rows):
+            "CASE WHEN len(links) > 0 THEN links END AS links, media, CASE WHEN kind = 'poll' THEN attrs END AS poll "
+            f"FROM ({messages}) {where}"
+        ).to_arrow_reader(_BATCH)
+        rows = pa.Table.from_batches(rows, rows.schema)
+        if not len(rows):
             raise self._empty(*con.execute(f"SELECT min(wall)::DATE, max(wall)::DATE FROM ({messages})").fetchone())
+        rows = _in_order(rows)
+        ids = rows.column("event_id").combine_chunks()
+        parents = pc.index_in(rows.column("reply_to"), ids, skip_nulls=True)
+        self.parents = np.asarray(parents.fill_null(-1)).astype(np.int64)
+        said = pc.and_(pc.is_in(rows.column("kind"), pa.array(SPOKEN)), rows.column("alias").is_valid())
+        self.rows = (
+            rows.append_column("spoken", said)
+            .append_column("chat", _numbered(rows.column("thread_id")))
+            .append_column("person", _numbered(rows.column("alias")))
+            .drop_columns(["thread_id", "seq", "reply_to"])
+        )
+        # What isn't needed any more is let go before the words take its place.
+        del rows, ids, parents
         ends = pc.run_end_encode(self.rows.column("number").combine_chunks())
         self.numbers: list[int] = ends.values.to_pylist()
         self.bounds = [0, *ends.run_ends.to_pylist()]
-        said = pc.and_(pc.is_in(self.rows.column("kind"), pa.array(SPOKEN)), self.rows.column("alias").is_valid())
-        self.rows = self.rows.append_column("spoken", said)
         self.vocabulary = Vocabulary()
         self.tokens = tokenise(pc.if_else(said, self.rows.column("text"), ""), self.vocabulary)
 
@@ -137,45 +153,45 @@ class _Source:
         return background(self.tokens, self.bounds, self.vocabulary, aliases, sorted(languages))
 
     def windows(self) -> Iterator[tuple[Window, datetime, datetime]]:
-        """The windows in order of time, each with its first and last time (UTC); one is in Python's memory at a time."""
-        for number, start, end in zip(self.numbers, self.bounds, self.bounds[1:], strict=False):
+        """The windows in order of time, each with its first and last time (UTC)."""
+        for number, (start, end) in zip(self.numbers, pairwise(self.bounds), strict=True):
             yield self._window(number, start, end)
 
     def _window(self, number: int, start: int, end: int) -> tuple[Window, datetime, datetime]:
-        rows = self.rows.slice(start, end - start).combine_chunks()
-        utc, wall = pc.min_max(rows.column("utc")).as_py(), rows.column("wall").to_pylist()
+        rows = self.rows.slice(start, end - start)
+        parents = self.parents[start:end] - start
+        utc = pc.min_max(rows.column("utc")).as_py()
         if self.unit == "d":
             first_day = _ALIGNED_TO + timedelta(days=number * self.size)
             last_day = first_day + timedelta(days=self.size - 1)
             label = f"{first_day}" if self.size == 1 else f"{first_day}..{last_day}"
         else:
-            first_day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(wall))).date()
+            first_day = (
+                datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=pc.min(rows.column("wall")).as_py())
+            ).date()
             label = f"messages {number * self.size + 1}..{(number + 1) * self.size}"
-        parents = pc.index_in(rows.column("reply_to"), rows.column("event_id"), skip_nulls=True)
         window = Window(
             label=label,
             first_day=first_day,
             days=self.size if self.unit == "d" else None,
-            ids=rows.column("event_id").to_pylist(),
-            threads=rows.column("thread_id").to_pylist(),
-            times=wall,
-            authors=rows.column("alias").to_pylist(),
-            kinds=rows.column("kind").to_pylist(),
-            spoken=rows.column("spoken").to_pylist(),
-            texts=rows.column("text").to_pylist(),
-            languages=rows.column("language").to_pylist(),
-            replies=parents.fill_null(-1).to_pylist(),
-            links=_sparse(rows.column("links")),
-            media=_sparse(rows.column("media")),
-            attrs={row: json.loads(value) for row, value in _sparse(rows.column("attrs")).items()},
+            rows=rows,
+            parents=np.where((parents >= 0) & (parents < end - start), parents, -1),
             tokens=self.tokens.part(start, end),
         )
         return window, _utc(utc["min"]), _utc(utc["max"])
 
 
-def _sparse(column: pa.ChunkedArray) -> dict[int, Any]:
-    """The values of a column that is mostly NULL, by row."""
-    return {row: column[row].as_py() for row in pc.indices_nonzero(column.is_valid()).to_pylist()}
+def _in_order(rows: pa.Table) -> pa.Table:
+    """The rows by window, chat and order in the chat. They mostly are, so it is cheaper to look than to sort."""
+    chats = rows.column("thread_id").combine_chunks().dictionary_encode()
+    rank = np.argsort(np.argsort(chats.dictionary.to_pylist()))[np.asarray(chats.indices)]
+    order = np.lexsort((np.asarray(rows.column("seq")), rank, np.asarray(rows.column("number"))))
+    return rows.take(order) if (order[1:] < order[:-1]).any() else rows
+
+
+def _numbered(column: pa.ChunkedArray) -> pa.Array:
+    """The values of a column as numbers by first appearance, NULL as -1."""
+    return column.combine_chunks().dictionary_encode().indices.fill_null(-1)
 
 
 def _utc(seconds: int) -> datetime:

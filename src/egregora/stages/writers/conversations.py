@@ -12,7 +12,7 @@ import numpy as np
 from egregora.stages.writers.draft import Window
 from egregora.stages.writers.words import Background
 
-__all__ = ["Span", "conversations"]
+__all__ = ["Span", "conversations", "stretches"]
 
 _SHORTEST_SILENCE = 30 * 60
 _LONGEST_SILENCE = 5 * 3600
@@ -34,6 +34,24 @@ class Span:
 
     start: int
     end: int
+
+
+def stretches(window: Window, longest: int) -> list[Span]:
+    """Cut a window where it was quiet, and what is longer than `longest` rows at the longest pauses in it; in order."""
+    uncut = [span for start, end in _threads(window) for span in _by_silence(window, start, end)][::-1]
+    spans = []
+    while uncut:
+        span = uncut.pop()
+        length = span.end - span.start
+        if length <= longest:
+            spans.append(span)
+            continue
+        # Not near its ends, so that no part is tiny.
+        first = span.start + length // 4
+        pauses = np.diff(window.seconds[first - 1 : span.end - length // 4])
+        cut = first + int(np.argmax(pauses))
+        uncut += [Span(cut, span.end), Span(span.start, cut)]
+    return spans
 
 
 class _Content:
@@ -60,20 +78,18 @@ def conversations(window: Window, known: Background) -> list[Span]:
 
 
 def _threads(window: Window) -> list[tuple[int, int]]:
-    cuts = [i for i in range(1, len(window.ids)) if window.threads[i] != window.threads[i - 1]]
-    return list(zip([0, *cuts], [*cuts, len(window.ids)], strict=True))
+    cuts = (np.flatnonzero(np.diff(window.chats)) + 1).tolist()
+    return list(pairwise([0, *cuts, len(window.chats)]))
 
 
 def _by_silence(window: Window, start: int, end: int) -> list[Span]:
     """Cut where it was quiet for longer than is usual in this window, unless what follows is an answer."""
-    times = window.times
-    gaps = sorted(times[i] - times[i - 1] for i in range(start + 1, end))
-    usual = gaps[len(gaps) * 3 // 4] if gaps else 0
+    gaps = np.diff(window.seconds[start:end])
+    usual = int(np.sort(gaps)[len(gaps) * 3 // 4]) if len(gaps) else 0
     silence = min(max(6 * usual, _SHORTEST_SILENCE), _LONGEST_SILENCE)
     spans, begin = [], start
-    for i in range(start + 1, end):
-        gap = times[i] - times[i - 1]
-        if gap > silence and not (gap < 3 * silence and begin <= window.replies[i] < i):
+    for i in (np.flatnonzero(gaps > silence) + start + 1).tolist():
+        if gaps[i - start - 1] >= 3 * silence or not begin <= window.replies[i] < i:
             spans.append(Span(begin, i))
             begin = i
     spans.append(Span(begin, end))
@@ -84,12 +100,11 @@ def _by_words(window: Window, content: _Content, span: Span) -> list[Span]:
     """Cut a long stretch where a short pause and a change of words come together."""
     if span.end - span.start < _LONG:
         return [span]
-    times, replies = window.times, window.replies
-    gaps = sorted(times[i] - times[i - 1] for i in range(span.start + 1, span.end))
-    pause = max(180, 3 * gaps[len(gaps) // 2])
+    gaps = np.diff(window.seconds[span.start : span.end])
+    pause = max(180, 3 * int(np.sort(gaps)[len(gaps) // 2]))
     found: list[tuple[float, int]] = []
-    for i in range(span.start + _BLOCK, span.end - _BLOCK + 1):
-        if times[i] - times[i - 1] < pause or span.start <= replies[i] < i:
+    for i in (np.flatnonzero(gaps >= pause) + span.start + 1).tolist():
+        if not span.start + _BLOCK <= i <= span.end - _BLOCK or span.start <= window.replies[i] < i:
             continue
         alike = _cosine(content.counts(i - _BLOCK, i), content.counts(i, i + _BLOCK))
         if alike < _UNLIKE:

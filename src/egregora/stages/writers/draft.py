@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from egregora.stages.writers.words import Tokens
 
@@ -16,7 +23,7 @@ SPOKEN: Final = ("text", "media", "poll", "location", "contact")
 WALL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the origin of `Window.times`, which are wall-clock times of the chat
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
     """The messages of one window, as columns of equal length; by thread, and in each thread in order of the chat.
 
@@ -25,33 +32,137 @@ class Window:
         first_day: Local day that the post is dated by: the window's first day, or that of its first message where
             windows are counted in messages.
         days: Length in days; None where windows are counted in messages.
-        spoken: Whether a person says something by it.
-        times: Wall-clock times in the chat's timezone, in seconds since `WALL_EPOCH`.
-        replies: Row of the earlier message that this one answers, or -1.
-        links, media, attrs: Only of the rows that have them, by row: link structs, media struct, decoded JSON object.
+        rows: The messages: columns of `ENRICHED`, and `wall`, the wall-clock time in seconds since `WALL_EPOCH`;
+            `chat` and `person`, numbers of thread and author; `spoken`, whether a person says something by it; `poll`,
+            the attributes of polls. They become lists once they are asked for.
+        parents: Row of the earlier message that each answers, or -1.
         tokens: The words of what is spoken; other messages are empty in it.
     """
 
     label: str
     first_day: date
     days: int | None
-    ids: list[str]
-    threads: list[str]
-    times: list[int]
-    authors: list[str | None]
-    kinds: list[str]
-    spoken: list[bool]
-    texts: list[str]
-    languages: list[str | None]
-    replies: list[int]
-    links: dict[int, list[dict[str, Any]]]
-    media: dict[int, dict[str, Any]]
-    attrs: dict[int, dict[str, Any]]
+    rows: pa.Table
+    parents: npt.NDArray[np.int64]
     tokens: Tokens
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """`event_id`s."""
+        return self._list("event_id")
+
+    @cached_property
+    def chats(self) -> npt.NDArray[np.int64]:
+        """Numbers of the chats that they are of."""
+        return self._array("chat")
+
+    @cached_property
+    def people(self) -> npt.NDArray[np.int64]:
+        """Numbers of the authors."""
+        return self._array("person")
+
+    @cached_property
+    def seconds(self) -> npt.NDArray[np.int64]:
+        """`times` as an array."""
+        return self._array("wall")
+
+    @cached_property
+    def speaks(self) -> npt.NDArray[np.bool_]:
+        """Whether a person says something by each."""
+        speaks: npt.NDArray[np.bool_] = self._array("spoken")
+        return speaks
+
+    @cached_property
+    def answers(self) -> npt.NDArray[np.bool_]:
+        """Whether each is spoken in answer to somebody else."""
+        answers: npt.NDArray[np.bool_] = self.people != self.people[self.parents]
+        return answers & self.speaks & (self.parents >= 0)
+
+    @cached_property
+    def times(self) -> list[int]:
+        """Wall-clock times in the chat's timezone, in seconds since `WALL_EPOCH`."""
+        times: list[int] = self.seconds.tolist()
+        return times
+
+    @cached_property
+    def authors(self) -> list[str | None]:
+        """Aliases; None for notices."""
+        return self._list("alias")
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """What each message is."""
+        return self._list("kind")
+
+    @cached_property
+    def spoken(self) -> list[bool]:
+        """`speaks` as a list."""
+        spoken: list[bool] = self.speaks.tolist()
+        return spoken
+
+    @cached_property
+    def notices(self) -> list[str]:
+        """Texts of the notices."""
+        texts: list[str] = self.rows.column("text").filter(pc.equal(self.rows.column("kind"), "system")).to_pylist()
+        return texts
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Bodies."""
+        return self._list("text")
+
+    @cached_property
+    def languages(self) -> list[str | None]:
+        """ISO 639-1 codes, where they could be told."""
+        return self._list("language")
+
+    @cached_property
+    def replies(self) -> list[int]:
+        """`parents` as a list."""
+        replies: list[int] = self.parents.tolist()
+        return replies
+
+    @cached_property
+    def links(self) -> dict[int, list[dict[str, Any]]]:
+        """Link structs of the rows that have them."""
+        return self._sparse("links")
+
+    @cached_property
+    def media(self) -> dict[int, dict[str, Any]]:
+        """Media structs of the rows that have one."""
+        return self._sparse("media")
+
+    @cached_property
+    def polls(self) -> dict[int, dict[str, Any]]:
+        """What the polls among the rows ask."""
+        return {row: json.loads(value) for row, value in self._sparse("poll").items()}
 
     def when(self, row: int) -> datetime:
         """Wall-clock time of a row."""
         return WALL_EPOCH + timedelta(seconds=self.times[row])
+
+    def part(self, rows: npt.NDArray[np.int64]) -> Window:
+        """The window as if it had only these rows, which ascend."""
+        # The last place is for those that answer nothing.
+        place = np.full(len(self.parents) + 1, -1)
+        place[rows] = np.arange(len(rows))
+        return replace(
+            self, rows=self.rows.take(rows), parents=place[self.parents[rows]], tokens=self.tokens.take(rows)
+        )
+
+    def _list(self, column: str) -> list[Any]:
+        values: list[Any] = self.rows.column(column).to_pylist()
+        return values
+
+    def _array(self, column: str) -> npt.NDArray[Any]:
+        return np.asarray(self.rows.column(column))
+
+    def _sparse(self, column: str) -> dict[int, Any]:
+        """The values of a column that is mostly NULL, by row."""
+        values = self.rows.column(column)
+        if values.null_count == len(values):
+            return {}
+        return dict(zip(pc.indices_nonzero(values.is_valid()).to_pylist(), values.drop_null().to_pylist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

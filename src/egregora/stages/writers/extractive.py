@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from itertools import pairwise
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import accumulate, chain, compress, pairwise
 from math import log1p
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
 
 from egregora.pipeline.stage import StageContext
 from egregora.stages.writers import cues
-from egregora.stages.writers.conversations import Span, conversations
+from egregora.stages.writers.conversations import Span, conversations, stretches
 from egregora.stages.writers.draft import Block, Draft, Window
 from egregora.stages.writers.markdown import escape, image, inline_quote, link, plain, quote, safe_url, site_name
 from egregora.stages.writers.phrases import Language, language
@@ -36,6 +39,12 @@ _MAX_ITEMS: Final = 6
 """Entries of a list of decisions, questions or links."""
 _MAX_PICTURES: Final = 6
 _MAX_PASSING: Final = 5
+_LONG: Final = 500
+"""Messages from which a window is not read as a whole."""
+_CLOSELY: Final = 240
+"""Messages that are read of such a window: ten for each that is quoted."""
+_STRETCH: Final = 75
+"""Messages of a stretch of talk that is read or left out as one."""
 _LATE_ANSWER: Final = 3 * 3600
 """Seconds after which what somebody else says no longer counts as an answer, unless it is marked as one."""
 _SELF_CONTAINED: Final = 6
@@ -73,6 +82,9 @@ class _Talk:
 def write_post(window: Window, known: Background, config: Any, context: StageContext) -> Draft | None:
     """Write the post of one window.
 
+    A window of 500 messages and more is read in part: the stretches between silences in which most happened. Messages,
+    people, answers, links and media are counted in all of it, decisions, questions and reactions in what is read.
+
     Args:
         window: Its messages.
         known: Word counts of all windows.
@@ -82,12 +94,39 @@ def write_post(window: Window, known: Background, config: Any, context: StageCon
     Returns:
         The draft, or None where fewer than `write.min_messages` messages say something.
     """
-    reader = _Reader(window, known)
+    reader = _Reader(_worth_reading(window, known), known)
     substance = sum(reader.substantial)
     if substance < config.write.min_messages:
         context.log(f"no post: {substance} messages of substance, {config.write.min_messages} are needed")
         return None
-    return _Desk(reader, language(config.site.language), config.write.max_quotes).write()
+    return _Desk(reader, window, language(config.site.language), config.write.max_quotes).write()
+
+
+def _worth_reading(window: Window, known: Background) -> Window:
+    """The window, or of a long one the stretches between silences in which most happened."""
+    if len(window.people) < _LONG:
+        return window
+    spans = stretches(window, _STRETCH)
+    flags = (
+        window.tokens.per_row(known.letters) > cues.LONGEST_NOD,
+        window.answers,
+        window.tokens.per_row(known.where(cues.may_decide)) > 0,
+        np.asarray(pc.or_(window.rows.column("media").is_valid(), window.rows.column("poll").is_valid())),
+    )
+    starts = [span.start for span in spans]
+    counts = zip(*(np.add.reduceat(each, starts, dtype=np.int64).tolist() for each in flags), strict=True)
+    scored, persons = [], window.people.tolist()
+    for span, (saying, answers, deciding, seen) in zip(spans, counts, strict=True):
+        people = len(set(persons[span.start : span.end]))
+        score = (
+            1.2 * log1p(saying) + 0.8 * log1p(people) + 0.5 * log1p(answers) + 0.8 * log1p(deciding) + 0.5 * log1p(seen)
+        )
+        scored.append((-score, span.start, span))
+    rows: list[int] = []
+    for _, _, span in sorted(scored, key=itemgetter(0, 1)):
+        if len(rows) + span.end - span.start <= _CLOSELY:
+            rows += range(span.start, span.end)
+    return window.part(np.sort(rows))
 
 
 class _Reader:
@@ -98,28 +137,26 @@ class _Reader:
         self.known = known
         self.spoken = window.spoken
         texts, kinds, tokens = window.texts, window.kinds, window.tokens
-        spoken = np.array(window.spoken)
         words = tokens.per_row(known.letters)
         self.words: list[int] = words.tolist()
         """How many words each message has."""
-        names = {author: plain(author or "") or "?" for author in dict.fromkeys(window.authors)}
+        names = {author: _name(author) for author in dict.fromkeys(window.authors)}
         self.who = [names[author] for author in window.authors]
         self.pictures = {row for row in window.media if _is_picture(window, row)}
         asking = np.flatnonzero(tokens.per_row(known.where(cues.may_ask)))
         self.asking = {row for row in asking.tolist() if "?" in texts[row] and cues.is_question(texts[row])}
         slight = (words <= cues.LONGEST_NOD) & (tokens.per_row(known.where(cues.is_slight)) == words)
-        self.substantial: list[bool] = (spoken & ~slight).tolist()
+        self.substantial: list[bool] = (window.speaks & ~slight).tolist()
         for row in {row for row, kind in enumerate(kinds) if kind in _TELLS} | self.pictures | window.links.keys():
             self.substantial[row] = window.spoken[row]
         self.quotable = [bool(n) and kind in _QUOTED for n, kind in zip(self.words, kinds, strict=True)]
         """Whether a message can be quoted: somebody's text, with more in it than addresses and placeholders."""
         self.answered_by: dict[int, list[int]] = {}
-        for row, parent in enumerate(window.replies):
-            if parent >= 0 and window.spoken[row] and window.authors[row] != window.authors[parent]:
-                self.answered_by.setdefault(parent, []).append(row)
-        nothing_else = spoken & (words <= 3) & (tokens.per_row(known.where(cues.laughs)) == words)
+        for row in np.flatnonzero(window.answers).tolist():
+            self.answered_by.setdefault(window.replies[row], []).append(row)
+        nothing_else = window.speaks & (words <= 3) & (tokens.per_row(known.where(cues.laughs)) == words)
         self.laughing = {row for row in np.flatnonzero(nothing_else).tolist() if cues.laughs(texts[row])}
-        self.terms: Terms = terms_of(tokens, window.authors, known)
+        self.terms: Terms = terms_of(tokens, window.people, known)
         self.spans = conversations(window, known)
         self.deciding = set(np.flatnonzero(tokens.per_row(known.where(cues.may_decide))).tolist())
 
@@ -191,24 +228,26 @@ class _Reader:
 
     def _give_topics(self, talks: list[_Talk]) -> None:
         """For each conversation the terms that it is about, best first."""
-        owner: dict[int, int] = {}
+        ranked = self.terms.ranked
+        owner = np.full(len(self.who), -1)
         for number, talk in enumerate(talks):
-            for row in talk.rows:
-                owner[row] = number
-        for term in self.terms.ranked:
-            local: dict[int, list[int]] = {}
-            for row in term.rows:
-                if row in owner:
-                    local.setdefault(owner[row], []).append(row)
-            total = sum(map(len, local.values()))
-            for number, rows in local.items():
-                n = len(rows)
-                if n < 2 and (len(talks[number].rows) > 8 or total > 4):
-                    continue
-                company = {1: 0.6, 2: 1.0}.get(len({self.who[row] for row in rows}), 1.2)
-                talks[number].topics.append((company * term.weight * n**0.5 * (n / total) ** 0.5, term))
+            owner[talk.rows] = number
+        persons, company = self.window.people, int(self.window.people.max()) + 1
+        rows = np.fromiter(chain.from_iterable(term.rows for term in ranked), np.int64)
+        of = np.repeat(np.arange(len(ranked)), [len(term.rows) for term in ranked])
+        of, rows = of[owner[rows] >= 0], rows[owner[rows] >= 0]
+        totals = np.bincount(of, minlength=len(ranked)).tolist()
+        places, numbers = np.unique(of * len(talks) + owner[rows], return_counts=True)
+        said_by = np.unique((of * len(talks) + owner[rows]) * company + persons[rows]) // company
+        people = np.unique(said_by, return_counts=True)[1]
+        for place, n, company in zip(places.tolist(), numbers.tolist(), people.tolist(), strict=True):
+            (i, number), total = divmod(place, len(talks)), totals[place // len(talks)]
+            if n < 2 and (len(talks[number].rows) > 8 or total > 4):
+                continue
+            weight = {1: 0.6, 2: 1.0}.get(company, 1.2) * ranked[i].weight * n**0.5 * (n / total) ** 0.5
+            if weight >= _TELLING:
+                talks[number].topics.append((weight, ranked[i]))
         for talk in talks:
-            talk.topics = [item for item in talk.topics if item[0] >= _TELLING]
             talk.topics.sort(key=lambda item: (-item[0], item[1].words))
 
     def _score(self, talk: _Talk) -> float:
@@ -227,7 +266,27 @@ class _Reader:
         )
 
     @cached_property
-    def _topical(self) -> list[float]:
+    def worth(self) -> list[float]:
+        """How much each message adds to an excerpt; what is slight takes away from it."""
+        window, size = self.window, len(self.words)
+        lengths = np.fromiter(map(len, window.texts), np.int64, size)
+        asks = np.fromiter(("?" in text for text in window.texts), bool, size)
+        answers = np.zeros(size)
+        answers[list(self.answered_by)] = list(map(len, self.answered_by.values()))
+        laughter = np.zeros(size + 4)
+        laughter[list(self.laughing)] = 1.0
+        score = np.minimum(1.4, self._topical())
+        score += np.where((lengths >= 35) & (lengths <= 320), 0.5, np.where(lengths > 15, 0.15, -0.1))
+        score += 0.3 * asks
+        score += 0.2 * (window.parents >= 0)
+        score += 0.25 * np.minimum(3, answers)
+        # Laughter right after it: it was funny.
+        score += 0.3 * (laughter[1:-3] + laughter[2:-2] + laughter[3:-1])
+        score = np.where(self.quotable, np.where(self.substantial, score, -0.15), -0.1)
+        worth: list[float] = score.tolist()
+        return worth
+
+    def _topical(self) -> npt.NDArray[np.float64]:
         """The weight of the terms that each message names, each counted once."""
         tokens, weights = self.window.tokens, np.zeros(len(self.known.letters))
         weights[list(self.terms.weights)] = list(self.terms.weights.values())
@@ -235,25 +294,13 @@ class _Reader:
         rows = np.searchsorted(tokens.starts, places, side="right") - 1
         rows, words = np.divmod(np.unique(rows * len(weights) + tokens.lower[places]), len(weights))
         # Rounded, so that the order in which they are added up doesn't show.
-        sums: list[float] = np.bincount(rows, weights[words], len(self.words)).round(9).tolist()
-        return sums
+        return np.bincount(rows, weights[words], len(self.words)).astype(np.float64).round(9)
 
-    def worth(self, row: int) -> float:
-        """How much a message adds to an excerpt; what is slight takes away from it."""
-        window = self.window
-        if not self.quotable[row]:
-            return -0.1
-        if not self.substantial[row]:
-            return -0.15
-        text = window.texts[row]
-        score = min(1.4, self._topical[row])
-        score += 0.5 if 35 <= len(text) <= 320 else 0.15 if len(text) > 15 else -0.1
-        score += 0.3 if "?" in text else 0.0
-        score += 0.2 if window.replies[row] >= 0 else 0.0
-        score += 0.25 * min(3, len(self.answered_by.get(row, ())))
-        # Laughter right after it: it was funny.
-        score += 0.3 * len(self.laughing.intersection((row + 1, row + 2, row + 3)))
-        return score
+
+@lru_cache(4096)
+def _name(author: str | None) -> str:
+    """How an author is named in text."""
+    return plain(author or "") or "?"
 
 
 def _is_picture(window: Window, row: int) -> bool:
@@ -266,9 +313,11 @@ def _is_picture(window: Window, row: int) -> bool:
 class _Desk:
     """Makes a post of what was read."""
 
-    def __init__(self, reader: _Reader, words: Language, max_quotes: int) -> None:
+    def __init__(self, reader: _Reader, whole: Window, words: Language, max_quotes: int) -> None:
         self.reader = reader
         self.window = reader.window
+        self.whole = whole
+        """The window with what wasn't read closely; who took part and how much is counted in it."""
         self.words = words
         self.max_quotes = max_quotes
         self.blocks: list[Block] = []
@@ -400,17 +449,17 @@ class _Desk:
     def _narration(self, talk: _Talk) -> Block:
         window, words = self.window, self.words
         opener = self._who(talk.opener)
-        first: dict[str, int] = {}
-        for row in talk.rows:
-            name = self._who(row)
-            if row > talk.opener and name != opener:
-                first.setdefault(name, row)
+        names = [self.reader.who[row] for row in talk.rows]
+        after = [
+            (name, row) for name, row in zip(names, talk.rows, strict=True) if row > talk.opener and name != opener
+        ]
+        first = dict(sorted(dict(reversed(after)).items(), key=itemgetter(1)))
         sources = [talk.opener, *list(first.values())[:4]]
         if first:
             text = self._say(f"open.{talk.kind}", opener=opener, others=words.names(list(first), 3))
         else:
             text = self._say(f"open.{talk.kind}.alone", opener=opener)
-        counts = Counter(self._who(row) for row in talk.rows)
+        counts = Counter(names)
         lasted = window.times[talk.rows[-1]] - window.times[talk.rows[0]]
         more = ""
         if talk.decisions:
@@ -436,13 +485,15 @@ class _Desk:
         rows = [row for row in talk.rows if reader.quotable[row] and (reader.substantial[row] or row in decisive)]
         if len(rows) <= quotes:
             return [rows] if rows else []
-        worth = [reader.worth(row) + (1.0 if row in decisive else 0.0) for row in rows]
+        worth = [reader.worth[row] + (1.0 if row in decisive else 0.0) for row in rows]
         place = {row: i for i, row in enumerate(rows)}
+
+        sums = list(accumulate(worth, initial=0.0))
 
         def best(length: int, low: int, high: int) -> tuple[float, int]:
             top = (float("-inf"), low)
             for start in range(low, high - length + 1):
-                score = sum(worth[start : start + length])
+                score = sums[start + length] - sums[start]
                 parent = place.get(window.replies[rows[start]], start)
                 if parent < start:
                     score -= 0.6  # an answer without its question
@@ -487,7 +538,7 @@ class _Desk:
         self.blocks.append(Block(image(alt, blob), (self.window.ids[row],)))
 
     def _poll(self, row: int) -> None:
-        attrs = self.window.attrs.get(row, {})
+        attrs = self.window.polls.get(row, {})
         options = [item for item in attrs.get("options", ()) if isinstance(item, dict)]
         if not options:
             return
@@ -518,7 +569,7 @@ class _Desk:
         """A decision as an entry, with what it answers where it doesn't say by itself what was decided."""
         window = self.window
         before = window.replies[row]
-        if before < 0 and row and window.threads[row - 1] == window.threads[row]:
+        if before < 0 and row and window.chats[row - 1] == window.chats[row]:
             before = row - 1 if window.times[row] - window.times[row - 1] < 600 else -1
         # What was nodded to may be a nod itself.
         while before >= 0 and self.reader.words[before] <= cues.LONGEST_NOD and 0 <= window.replies[before] < before:
@@ -550,7 +601,7 @@ class _Desk:
 
     def _best(self, rows: list[int]) -> list[int]:
         """The rows that say most, as many as a list holds, in order of time."""
-        ranked = sorted(rows, key=lambda row: (-self.reader.worth(row), row))[:_MAX_ITEMS]
+        ranked = sorted(rows, key=lambda row: (-self.reader.worth[row], row))[:_MAX_ITEMS]
         return sorted(ranked, key=lambda row: (self.window.times[row], row))
 
     def _passing(self, talks: list[_Talk]) -> None:
@@ -602,34 +653,33 @@ class _Desk:
             self.blocks.append(Block("\n".join(f"- {line}" for line, _ in items), sources))
 
     def _took_part(self) -> list[str]:
+        spoken = np.flatnonzero(self.whole.speaks)
+        _, begins, numbers = np.unique(self.whole.people[spoken], return_index=True, return_counts=True)
+        begun = self.whole.rows.select(["alias", "event_id"]).take(spoken[begins])
         counts: Counter[str] = Counter()
-        first: dict[str, int] = {}
-        for row, said in enumerate(self.reader.spoken):
-            if said:
-                counts[self._who(row)] += 1
-                first.setdefault(self._who(row), row)
+        first: dict[str, str] = {}
+        for author, event, n in zip(*(column.to_pylist() for column in begun.columns), numbers.tolist(), strict=True):
+            counts[_name(author)] += n
+            first.setdefault(_name(author), event)
         people = sorted(counts, key=lambda name: (-counts[name], name))
         self.blocks.append(Block(f"## {self._say('heading.people')}"))
-        total = self.words.number(sum(counts.values()))
+        total = self.words.number(len(spoken))
         if len(people) == 1:
             text = self._say("people.one", names=people[0], messages=total)
         else:
             most = self._say("people.most", who=people[0], n=counts[people[0]]) if len(people) > 2 else ""
             text = self._say("people", names=self.words.names(people, 8), messages=total, most=most)
-        for key, names in self._moves():
+        for key, names in self._moves(begun.column("alias").to_pylist()):
             text += " " + self._say(key, names=self.words.names(names, 5))
-        self.blocks.append(Block(escape(text), self._ids([first[name] for name in people[:8]])))
+        self.blocks.append(Block(escape(text), tuple(first[name] for name in people[:8])))
         return people
 
-    def _moves(self) -> list[tuple[str, list[str]]]:
-        """Who came to the group and who left it, told by notices that begin with an alias that is known."""
-        window = self.window
-        aliases = sorted({name for name in window.authors if name})
+    def _moves(self, aliases: Iterable[str]) -> list[tuple[str, list[str]]]:
+        """Who came to the group and who left it, told by notices that begin with one of these aliases."""
+        aliases = sorted(filter(None, aliases))
         moves: dict[str, list[str]] = {"joined group": [], "left group": []}
-        for row, kind in enumerate(window.kinds):
-            if kind != "system":
-                continue
-            text = plain(window.texts[row])
+        for notice in self.whole.notices:
+            text = plain(notice)
             for name in aliases:
                 if text.startswith(name + " "):
                     after = text[len(name) + 1 :].lower()
@@ -667,7 +717,7 @@ class _Desk:
         names = self.words.names(people, 3)
         subjects = [self._shown(term) for term in topics[:3]]
         if not subjects:
-            total = self.words.number(sum(self.reader.spoken))
+            total = self.words.number(int(self.whole.speaks.sum()))
             text = self._say("standfirst.no topic", when=when, names=names, messages=total)
         else:
             key = "standfirst" if len(people) > 1 else "standfirst.solo"
@@ -690,9 +740,9 @@ class _Desk:
         """First and last day that is spoken of: the window's where it is of days."""
         if self.window.days is not None:
             return self.window.first_day, self.window.first_day + timedelta(days=self.window.days - 1)
-        times = self.window.times
+        times = self.whole.times
         low, high = times.index(min(times)), times.index(max(times))
-        return self.window.when(low).date(), self.window.when(high).date()
+        return self.whole.when(low).date(), self.whole.when(high).date()
 
     def _days(self) -> str:
         return self.words.days(*self._day_bounds())
@@ -708,13 +758,11 @@ class _Desk:
         return tuple(tags)
 
     def _language(self) -> str:
-        counts = Counter(
-            code for code, said in zip(self.window.languages, self.reader.spoken, strict=True) if code and said
-        )
+        counts = Counter(filter(None, compress(self.window.languages, self.reader.spoken)))
         return min(counts, key=lambda code: (-counts[code], code)) if counts else self.words.code
 
     def _signals(self, talks: list[_Talk], people: list[str], decisions: int) -> dict[str, int]:
-        window, reader = self.window, self.reader
+        window, reader, whole = self.window, self.reader, self.whole
         short = sum(
             1
             for talk in talks
@@ -725,14 +773,14 @@ class _Desk:
             and row not in reader.asking
         )
         return {
-            "messages": sum(reader.spoken),
+            "messages": int(whole.speaks.sum()),
             "people": len(people),
-            "exchanges": sum(len(rows) for rows in reader.answered_by.values()),
+            "exchanges": int(whole.answers.sum()),
             "reactions": short,
             "decisions": decisions,
             "questions": len(reader.asking),
-            "links": sum(len(items) for row, items in window.links.items() if reader.spoken[row]),
-            "media": sum(1 for row, kind in enumerate(window.kinds) if kind == "media" and reader.spoken[row]),
+            "links": pc.sum(pc.list_value_length(whole.rows.column("links").filter(whole.speaks)), min_count=0).as_py(),
+            "media": pc.sum(pc.equal(whole.rows.column("kind").filter(whole.speaks), "media"), min_count=0).as_py(),
         }
 
     # Small words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 __all__ = ["clean", "escape", "image", "inline_quote", "link", "plain", "quote", "safe_url", "shorten", "site_name"]
@@ -23,12 +23,14 @@ _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
 
 def clean(text: str) -> str:
     """The text without characters that can't be seen, newlines made one kind."""
+    if text.isprintable():
+        return text
     return _UNSEEN.sub("", _NEWLINE.sub("\n", text))
 
 
 def plain(text: str) -> str:
     """The text in one line, without control and bidi characters: for titles, alternative texts and tags."""
-    return " ".join(clean(text).split())
+    return " ".join((text if text.isprintable() else clean(text)).split())
 
 
 def _inside(text: str) -> str:
@@ -81,8 +83,10 @@ def shorten(text: str, limit: int) -> str:
     return head[: cut if cut >= limit // 3 else limit].rstrip() + " …"
 
 
-def _with_links(line: str, links: Iterable[Mapping[str, Any]], escaped: Callable[[str], str]) -> str:
+def _with_links(line: str, links: Sequence[Mapping[str, Any]], escaped: Callable[[str], str]) -> str:
     """A line with its known addresses as links that show the site's name; all else is text."""
+    if not links:
+        return escaped(line)
     targets = {item["url"]: (site_name(item), safe_url(item["url"])) for item in links if item.get("url")}
     known = sorted((url for url, (_, target) in targets.items() if target), key=len, reverse=True)
     if not any(url in line for url in known):
@@ -104,7 +108,7 @@ def _with_links(line: str, links: Iterable[Mapping[str, Any]], escaped: Callable
     return "".join(out).strip()
 
 
-def quote(alias: str, text: str, links: Iterable[Mapping[str, Any]] = (), *, limit: int = 420, lines: int = 8) -> str:
+def quote(alias: str, text: str, links: Sequence[Mapping[str, Any]] = (), *, limit: int = 420, lines: int = 8) -> str:
     """A message as a blockquote: `> **Alias** — text`, at most `limit` characters and `lines` lines of it."""
     whole = [line for line in (plain(part) for part in clean(text).split("\n")) if line]
     kept = shorten("\n".join(whole[:lines]), limit)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -33,7 +33,7 @@ _SEPARATOR: Final = "\x00"
 """The token behind each message; number 0 of every vocabulary."""
 _LINE: Final = "\x01"
 """The token between two lines of a message."""
-_PIECE: Final = 50_000
+_PIECE: Final = 10_000
 """Messages that are cut at once."""
 
 # What stands between two spaces is cut on its own. Addresses, placeholders of the privacy stage, numbers and mentions'
@@ -106,6 +106,8 @@ _COMMONEST: Final = 0.2
 _MANY_WINDOWS: Final = 12
 _CANDIDATES: Final = 90
 """Terms of a window that are looked at closely; the rest can't win."""
+_REMEMBERED: Final = 100_000
+"""Texts whose tokens are remembered while text is read."""
 
 
 @cache
@@ -148,28 +150,41 @@ class Vocabulary:
         """The tokens of a text without spaces. Chats repeat themselves, so each such text is cut once."""
         found = self._cut.get(text)
         if found is None:
+            if len(self._cut) > _REMEMBERED:
+                self._cut.clear()
             found = self._cut[text] = tuple(map(self.number, _TOKEN.findall(text)))
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tokens:
     """The tokens of messages in one array, by number, with the separator behind each message.
 
     Attributes:
         surface: As written.
-        lower: In lower case, one kind of apostrophe.
         starts: Where each message begins, and after the last one the end.
+        forms: The lower-case form of each token of the vocabulary.
     """
 
     surface: Numbers
-    lower: Numbers
     starts: Numbers
+    forms: Numbers
+
+    @cached_property
+    def lower(self) -> Numbers:
+        """In lower case, one kind of apostrophe."""
+        return self.forms[self.surface]
 
     def part(self, start: int, end: int) -> Tokens:
         """The tokens of the messages from `start` to `end` (not included)."""
         first, last = self.starts[start], self.starts[end]
-        return Tokens(self.surface[first:last], self.lower[first:last], self.starts[start : end + 1] - first)
+        return Tokens(self.surface[first:last], self.starts[start : end + 1] - first, self.forms)
+
+    def take(self, rows: Numbers) -> Tokens:
+        """The tokens of these messages."""
+        starts, lengths = self.starts[rows], np.diff(self.starts)[rows]
+        places = _ranges(starts, lengths)
+        return Tokens(self.surface[places], np.concatenate(([0], np.cumsum(lengths))), self.forms)
 
     def per_row(self, flags: Flags) -> Numbers:
         """How many words of each message are flagged; `flags` are by number."""
@@ -185,10 +200,11 @@ def tokenise(texts: pa.ChunkedArray, vocabulary: Vocabulary) -> Tokens:
     ]
     surface = np.concatenate(found) if found else np.zeros(0, np.int32)
     starts = np.concatenate(([0], np.flatnonzero(surface == 0) + 1))
-    return Tokens(surface, np.array(vocabulary.lower, np.int32)[surface], starts)
+    return Tokens(surface, starts, np.array(vocabulary.lower, np.int32))
 
 
 def _tokens(texts: pa.Array, vocabulary: Vocabulary) -> Numbers:
+    """The tokens of messages: Arrow cuts at spaces, and only what differs is cut further, by `vocabulary`."""
     one_line = pc.replace_substring(pc.replace_substring(texts, _SEPARATOR, ""), "\n", f" {_LINE} ")
     ended = pc.binary_join_element_wise(one_line, _SEPARATOR, " ")
     parts = pc.ascii_split_whitespace(ended).flatten().dictionary_encode()
@@ -257,17 +273,17 @@ def background(
     spelled, size = vocabulary.spelled, len(vocabulary.spelled)
     windows = len(bounds) - 1
     frequencies, last = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    places = tokens.starts[list(bounds)].tolist()
-    for start, end in zip(places, places[1:], strict=False):
-        words = tokens.lower[start:end]
+    marks = [_flags(vocabulary, words) for words in (_BEFORE_NOUN, _BEFORE_VERB)]
+    followers: tuple[list[Numbers], list[Numbers]] = ([], [])
+    for start, end in pairwise(bounds):
+        words = tokens.part(start, end).lower
         # Of each word's places only the one that was noted last is the same when read: so it is counted once.
         order = np.arange(len(words))
         last[words] = order
         frequencies[words[last[words] == order]] += 1
-    before, after = tokens.lower[:-1], tokens.lower[1:]
-    nouns, verbs = (
-        np.bincount(after[_flags(vocabulary, words)[before]], minlength=size) for words in (_BEFORE_NOUN, _BEFORE_VERB)
-    )
+        for found, marked in zip(followers, marks, strict=True):
+            found.append(words[1:][marked[words[:-1]]])
+    nouns, verbs = (np.bincount(np.concatenate(found), minlength=size) for found in followers)
     left_out = stop_words(tuple(languages)) | {
         word for alias in aliases for word in _TOKEN.findall(_normal(alias)) if word
     }
@@ -291,7 +307,9 @@ def background(
         likeness=likeness,
         threads=content & (frequencies > 1) & (frequencies <= 1 + 0.15 * windows) & (likeness == 1.0),
         letters=letters,
-        capital=np.array([up and (len(token) == 1 or not token.isupper()) for up, token in zip(upper, spelled, strict=True)]),
+        capital=np.array(
+            [up and (len(token) == 1 or not token.isupper()) for up, token in zip(upper, spelled, strict=True)]
+        ),
         titled=np.array([up and not token.isupper() for up, token in zip(upper, spelled, strict=True)]),
         singular=np.array(singular),
     )
@@ -372,8 +390,10 @@ class Terms:
     weights: dict[int, float]
 
 
-def terms_of(tokens: Tokens, authors: Sequence[str | None], known: Background) -> Terms:
+def terms_of(tokens: Tokens, people: Numbers, known: Background) -> Terms:
     """The terms that set a window apart: words, pairs of words, and pairs joined by `of` or `de`.
+
+    `people` has the author of each message by number, -1 if it has none.
 
     A term should read as the name of a thing. There is no grammar at hand, so a word is taken for a noun by what
     mostly stands before it (`the`, `of`, `com`), for a verb likewise (`to`, `we'll`, `vamos`), and for a name by its
@@ -435,7 +455,7 @@ def terms_of(tokens: Tokens, authors: Sequence[str | None], known: Background) -
     del candidates[_CANDIDATES:]
 
     found = _locate(candidates, merged, places, words, pair_places, pair_keys, triples, triple_places, size)
-    return _weighed(candidates, merged, *found, tokens, authors, known)
+    return _weighed(candidates, merged, *found, tokens, people, known)
 
 
 def _names(tokens: Tokens, counts: Numbers, known: Background) -> tuple[Flags, Numbers]:
@@ -499,7 +519,7 @@ def _weighed(
     indices: Numbers,
     places: Numbers,
     tokens: Tokens,
-    authors: Sequence[str | None],
+    people: Numbers,
     known: Background,
 ) -> Terms:
     """The candidates as terms, weighed by who says them and by what follows them."""
@@ -507,10 +527,9 @@ def _weighed(
     rows = np.searchsorted(tokens.starts, places, side="right") - 1
     once = np.ones(len(rows), bool)
     once[1:] = (indices[1:] != indices[:-1]) | (rows[1:] != rows[:-1])
-    numbers = {author: i for i, author in enumerate(dict.fromkeys(authors))}
-    author = np.array([numbers[name] for name in authors])
-    people = np.unique(indices * len(numbers) + author[rows]) // len(numbers)
-    people_of = np.bincount(people, minlength=many).tolist()
+    company = int(people.max()) + 2
+    said_by = np.unique(indices * company + people[rows] + 1) // company
+    people_of = np.bincount(said_by, minlength=many).tolist()
     lengths = np.array([len(words) for _, words, _ in candidates], np.int64)
     alone = ~known.content[tokens.lower[places + lengths[indices]]]
     alone_of = np.bincount(indices[alone], minlength=many).tolist()
