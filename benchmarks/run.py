@@ -1,10 +1,10 @@
-"""Measures what `benchmarks/README.md` tells, as ratios of things run in turn on one machine, and writes the table there.
+"""Measures what `benchmarks/README.md` tells, as ratios of things run in turn, and writes the table there.
 
     python benchmarks/run.py              everything (some ten minutes)
     python benchmarks/run.py tail parse   some of it; the table keeps its other rows
 
-Machines differ and are busy with other things, so no figure here is a time on its own: each is a ratio against something
-bare that does the least that the job needs, measured in alternation in the same minutes, the median of several pairs.
+Machines differ and are busy with other things, so no figure here is a time on its own: each is a ratio against
+something bare that does the least that the job needs, measured in alternation in the same minutes, the median of several pairs.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def catalog(folder: Path, runs: int) -> Path:
                CASE WHEN i % 50 = 7 THEN 'the export is damaged' END AS error,
                'sha256:' || sha256(i::VARCHAR) AS input_fingerprint,
                sha256('a' || i // 60) AS input_hash, sha256('b' || i // 600) AS config_hash, sha256('c') AS code_hash,
-               sha256('d' || i) AS output_hash, 4096 AS checkpoint_bytes, 1 AS checkpoint_mtime_ns, sha256('e') AS checkpoint_sha256,
+               sha256('d' || i) AS output_hash, 4096 AS checkpoint_bytes,
+               1 AS checkpoint_mtime_ns, sha256('e') AS checkpoint_sha256,
                TIMESTAMP '2024-01-01' + to_seconds(i) AS started_at,
                TIMESTAMP '2024-01-01' + to_seconds(i) + INTERVAL 1 SECOND AS finished_at,
                1000 AS rows_in, 1000 AS rows_out, 1.0 AS duration_seconds, 0 AS llm_calls, 0 AS tokens,
@@ -262,7 +263,8 @@ from egregora.pipeline.checkpoint import stream_rows
 from egregora.pipeline.stage import Files, StageContext
 from egregora.stages.parse import parse
 out = Path(sys.argv[2])
-stream_rows(out, parse(Files((Path(sys.argv[1]),)), Config(), run_id="-", context=StageContext(out.parent)), RAW_MESSAGES)
+rows = parse(Files((Path(sys.argv[1]),)), Config(), run_id="-", context=StageContext(out.parent))
+stream_rows(out, rows, RAW_MESSAGES)
 """
 
 
@@ -322,7 +324,7 @@ def bench_hash(folder: Path) -> list[Figure]:
     return [
         Figure(
             "hash",
-            "hash of a table's whole content, 1 million message rows, against DuckDB writing that table as zstd Parquet",
+            "hash of a table's whole content, 1 million message rows, against DuckDB writing it as zstd Parquet",
             "≤ 0.7 ×",
             f"{ratio:.2f} × ({hashed:.2f} s, {written:.2f} s)",
             ratio <= 0.7,
@@ -364,8 +366,8 @@ def bench_pipeline(folder: Path) -> list[Figure]:
     return [
         Figure(
             "pipeline",
-            "whole pipeline as a process, 100,000 messages, ≤ 200 windows, against that bare loop over them (without the "
-            "start of Python)",
+            "whole pipeline as a process, 100,000 messages, ≤ 200 windows, against that bare loop over them "
+            "(without the start of Python)",
             "≤ 25 ×",
             f"{ratio:.1f} × ({mine:.2f} s, {theirs:.3f} s)",
             ratio <= 25,

@@ -1,4 +1,4 @@
-"""Writes the reference from the code. The pages call these functions through cog; `make check` says when they are stale."""
+"""Writes the reference from the code. The pages call these functions through cog; `make check` says if they are stale."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class SiteConfig(_Section):
     language: Literal["en", "pt"] = "en"
     """Language of the site's own words (ISO 639-1): `en` or `pt`."""
     base_url: str = ""
-    """Where the site will be published, e.g. `https://example.org/blog/`; the feed's links need it. Empty: relative links."""
+    """Where the site will be published, e.g. `https://example.org/blog/`, for the feed's links. Empty: relative links."""
     tenant: str = "default"
     """Name of this site in `tenant_id`, for catalogs that are brought together."""
 
@@ -190,7 +190,8 @@ def _explained(error: ValidationError, name: str) -> ConfigError:
 def default_toml() -> str:
     """`egregora.toml` with every setting explained and commented out, as `egregora init` writes it."""
     lines = [
-        "# Settings of this site. Each line that begins with '#' and a name shows a default; take the '#' away to change it."
+        "# Settings of this site. Each line that begins with '#' and a name shows a default:",
+        "# take the '#' away to change it.",
     ]
     for section, info in Config.model_fields.items():
         model: Any = info.annotation

@@ -1,4 +1,4 @@
-"""The whole pipeline through the command line on the bundled example: every stage tracked, hits the second time, no name out."""
+"""The whole pipeline through the command line: every stage tracked, hits the second time, no name out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from demo_secrets import SECRETS
 
+from demo_secrets import SECRETS
 from egregora import demo
 from egregora.database.runs_schema import RUNS
 from egregora.testing import write_export
@@ -77,12 +77,12 @@ def test_a_second_time_everything_is_a_hit(site: Path) -> None:
     """Unchanged work is never done again, and the site's bytes stay."""
     before = {path: path.read_bytes() for path in (site / "site").rglob("*") if path.is_file()}
     egregora("demo", site)
-    assert sources(site) == {stage: ("checkpoint", "unchanged") for stage in STAGES}
+    assert sources(site) == dict.fromkeys(STAGES, ("checkpoint", "unchanged"))
     assert {path: path.read_bytes() for path in (site / "site").rglob("*") if path.is_file()} == before
 
 
 def test_nobodys_name_leaves_the_privacy_stage(site: Path) -> None:
-    """No name, number or address of the example is in the site, in later checkpoints, the catalog, the journal, the logs."""
+    """No name, number or address of the example is in the site, later checkpoints, the catalog, the journal, the logs."""
     texts: dict[str, str] = {}
     for path in (site / "site").rglob("*"):
         texts[path.name] = path.name
@@ -281,7 +281,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         "![x](javascript:alert(1))",
     ]
     lines = [
-        f"{1 + i // 40:02}/03/2024, {10 + i % 10}:{i % 60:02} - <b>P{i % 4}</b>: shall we decide about {nasty[i % len(nasty)]} today?\n"
+        f"{1 + i // 40:02}/03/2024, {10 + i % 10}:{i % 60:02} - <b>P{i % 4}</b>: "
+        f"shall we decide about {nasty[i % len(nasty)]} today?\n"
         for i in range(200)
     ]
     (tmp_path / "WhatsApp Chat with <img src=x>.txt").write_text("".join(lines), encoding="utf-8")
@@ -307,7 +308,8 @@ def test_the_catalog_has_messages_and_posts(site: Path) -> None:
     assert posts is not None
     assert posts[0] == posts[1] > 5
     ids = catalog.execute(
-        "SELECT count(*) FROM (SELECT unnest(flatten(sources)) AS id FROM posts) WHERE id NOT IN (SELECT event_id FROM messages)"
+        "SELECT count(*) FROM (SELECT unnest(flatten(sources)) AS id FROM posts) "
+        "WHERE id NOT IN (SELECT event_id FROM messages)"
     ).fetchone()
     assert ids == (0,)
     catalog.close()

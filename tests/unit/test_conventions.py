@@ -1,4 +1,4 @@
-"""What the project promises of itself: imports go one way, public names can be imported, settings are read, pages run."""
+"""What the project promises of itself: imports go one way, public names exist, settings are read, pages run."""
 
 from __future__ import annotations
 

@@ -948,7 +948,8 @@ def test_results_are_bound_only_when_they_are_needed(tmp_path: Path) -> None:
         "from egregora.database.storage import StorageManager\n"
         "from egregora.pipeline.runner import run_stage\nfrom egregora.pipeline.stage import Files, Stage\n"
         f"storage = StorageManager({str(tmp_path / 'site' / 'egregora.duckdb')!r})\n"
-        f"one = run_stage(Stage('one', steps.first, None), Files((Path({str(tmp_path / 'steps.py')!r}),)), {{}}, storage)\n"
+        "files = Files((Path('steps.py'),))\n"
+        "one = run_stage(Stage('one', steps.first, None), files, {}, storage)\n"
         "two = run_stage(Stage('two', steps.second, None), one, {}, storage)\n"
         "print(two.origin.rows, 'ibis' in sys.modules)\n"
     )

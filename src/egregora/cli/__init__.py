@@ -1,4 +1,4 @@
-"""The command line. Commands parse, call one function, and render; errors become text and an exit code here, only here."""
+"""The command line. Commands parse, call one function, and render; only here do errors become text and an exit code."""
 
 from __future__ import annotations
 

@@ -242,7 +242,6 @@ def demo(
     """Make the example's site, and show the runs of it."""
     from egregora import demo as example
     from egregora.cli import runs
-    from egregora.database.storage import StorageManager
     from egregora.errors import StorageError
 
     settings = directory / "egregora.toml"

@@ -95,7 +95,8 @@ POSTS = TableSpec(
         Column("related", "VARCHAR[]", "`post_id`s of earlier posts that it takes up, nearest first", False),
         Column(
             "signals",
-            "STRUCT(messages BIGINT, people BIGINT, exchanges BIGINT, reactions BIGINT, decisions BIGINT, questions BIGINT, links BIGINT, media BIGINT)",
+            "STRUCT(messages BIGINT, people BIGINT, exchanges BIGINT, reactions BIGINT, decisions BIGINT, "
+            "questions BIGINT, links BIGINT, media BIGINT)",
             "counts in the window that the offline judge compares; of a very long window the liveliest stretches count",
             False,
         ),

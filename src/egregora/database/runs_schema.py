@@ -1,4 +1,4 @@
-"""The `runs` table and its siblings, declared once. DDL, Ibis schema, `runs show`, JSON and the reference derive from it."""
+"""The `runs` table and its siblings, declared once: DDL, Ibis schema, `runs show`, JSON and the reference derive."""
 
 from __future__ import annotations
 
@@ -71,8 +71,9 @@ RUNS = TableSpec(
         Column(
             "reason",
             "VARCHAR",
-            "why it executed (`first run`, `input changed`, `config changed`, `code changed`, `forced`, `checkpoint missing`, "
-            "`checkpoint corrupt`, `unknown: …`) or did not (`unchanged`, `unchanged since <run>`)",
+            "why it executed (`first run`, `input changed`, `config changed`, `code changed`, `forced`, "
+            "`checkpoint missing`, `checkpoint corrupt`, `unknown: …`) or did not (`unchanged`, "
+            "`unchanged since <run>`)",
             heading="Reason",
         ),
         Column("input_hash", "VARCHAR", "hash of the input, all parts", heading="Input hash"),

@@ -1,9 +1,9 @@
 """The site's folder of records: journal and catalog as one, the key, and the in-memory DuckDB in which stages compute.
 
 The catalog is a DuckDB file that nobody keeps open. Events go to the journal first; *folding* moves them into the
-catalog in one transaction; *reading* lays what isn't folded yet over the catalog. Both hold our own lock from before the
-file is opened until after it is closed: DuckDB's own lock does not cover the checkpoint on close, and an open that races
-with it loses updates.
+catalog in one transaction; *reading* lays what isn't folded yet over the catalog. Both hold our own lock from before
+the file is opened until after it is closed: DuckDB's own lock does not cover the checkpoint on close, and an open that
+races with it loses updates.
 """
 
 from __future__ import annotations
@@ -303,8 +303,9 @@ class StorageManager:
             _upsert(con, events)
             for owner, (end, unreadable) in taken.items():
                 con.execute(
-                    f"INSERT INTO cat.journals VALUES ({literal(owner)}, {end}, {unreadable}) ON CONFLICT DO UPDATE SET "
-                    "taken = excluded.taken, unreadable = journals.unreadable + excluded.unreadable"
+                    f"INSERT INTO cat.journals VALUES ({literal(owner)}, {end}, {unreadable}) "
+                    "ON CONFLICT DO UPDATE SET taken = excluded.taken, "
+                    "unreadable = journals.unreadable + excluded.unreadable"
                 )
             self._end_interrupted(con, "cat.runs", own, dead)
             con.execute("COMMIT")
@@ -593,7 +594,8 @@ class StorageManager:
                     return False
                 con.execute("BEGIN")
                 con.execute(
-                    f'CREATE OR REPLACE TABLE cat."{name}" AS FROM read_parquet({literal(parquet)}, hive_partitioning = false)'
+                    f'CREATE OR REPLACE TABLE cat."{name}" AS '
+                    f"FROM read_parquet({literal(parquet)}, hive_partitioning = false)"
                 )
                 con.execute(
                     f"INSERT INTO cat.datasets VALUES ({literal(name)}, {literal(output_hash)}) "

@@ -25,9 +25,15 @@ TITLE = "Boat, One"
 
 def settings() -> str:
     """`egregora.toml` of the example site."""
-    return (
-        "# The example's settings; `egregora init` writes a file that explains every one there is.\n"
-        f'[site]\ntitle = "{TITLE}"\ndescription = "Six people, a shed, and a boat that nobody has sailed in eleven years."\n\n'
-        f'[parse]\ntimezone = "{TIMEZONE}"\n\n'
-        "[publish]\n# Pictures appear without their metadata. They are drawings here; faces would not be protected.\nmedia = true\n"
-    )
+    return f"""# The example's settings; `egregora init` writes a file that explains every one there is.
+[site]
+title = "{TITLE}"
+description = "Six people, a shed, and a boat that nobody has sailed in eleven years."
+
+[parse]
+timezone = "{TIMEZONE}"
+
+[publish]
+# Pictures appear without their metadata. They are drawings here; faces would not be protected.
+media = true
+"""

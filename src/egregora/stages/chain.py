@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +127,6 @@ def _run(
 def _prepared(name: str, files: Files, tables: dict[str, Result]) -> tuple[Any, Any, dict[str, Any]]:
     """A stage, its input and its further inputs."""
     if name == "parse":
-        from egregora.sources import known_sources
         from egregora.stages.parse import STAGE as PARSE
 
         # The installed sources are bound to the function, so that their code is part of its identity.
