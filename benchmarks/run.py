@@ -4,7 +4,7 @@
     python benchmarks/run.py tail parse   some of it; the table keeps its other rows
 
 Machines differ and are busy with other things, so no figure here is a time on its own: each is a ratio against
-something bare that does the least that the job needs, measured in alternation in the same minutes, the median of several pairs.
+something bare that does the least that the job needs, measured in alternation, the median of several pairs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes the reference from the code. The pages call these functions through cog; `make check` says if they are stale."""
+"""Writes the reference from the code. The pages call these functions through cog, and `make check` compares."""
 
 from __future__ import annotations
 

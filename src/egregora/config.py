@@ -62,7 +62,7 @@ class SiteConfig(_Section):
     language: Literal["en", "pt"] = "en"
     """Language of the site's own words (ISO 639-1): `en` or `pt`."""
     base_url: str = ""
-    """Where the site will be published, e.g. `https://example.org/blog/`, for the feed's links. Empty: relative links."""
+    """Where the site will be published, e.g. `https://example.org/blog/`, for the feed. Empty: relative links."""
     tenant: str = "default"
     """Name of this site in `tenant_id`, for catalogs that are brought together."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -82,7 +83,7 @@ def test_a_second_time_everything_is_a_hit(site: Path) -> None:
 
 
 def test_nobodys_name_leaves_the_privacy_stage(site: Path) -> None:
-    """No name, number or address of the example is in the site, later checkpoints, the catalog, the journal, the logs."""
+    """No name or number of the example is in the site, later checkpoints, the catalog, the journal, the logs."""
     texts: dict[str, str] = {}
     for path in (site / "site").rglob("*"):
         texts[path.name] = path.name
@@ -90,9 +91,7 @@ def test_nobodys_name_leaves_the_privacy_stage(site: Path) -> None:
             texts[str(path.relative_to(site))] = path.read_bytes().decode("utf-8", "replace")
     for path in (site / ".egregora" / "journal").iterdir():
         data = path.read_bytes()
-        texts[path.name] = (__import__("gzip").decompress(data) if path.suffix == ".gz" else data).decode(
-            "utf-8", "replace"
-        )
+        texts[path.name] = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")
     for stage in STAGES[1:]:
         for path in (site / ".egregora" / "checkpoints" / stage).glob("*.parquet"):
             rows = duckdb.execute(f"SELECT to_json(c)::VARCHAR FROM read_parquet('{path}') AS c").fetchall()
