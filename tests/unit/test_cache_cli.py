@@ -36,7 +36,7 @@ def write(table: Any, config: dict[str, Any], *, run_id: str, context: Any) -> A
 
 def made(storage: StorageManager, *sizes: int) -> list[Path]:
     """Run `parse` once and `write` with each of these sizes; the checkpoints of `write`, oldest first."""
-    first = run_stage_with_tracking("parse", parse, ibis.memtable({"a": [1]}), {}, storage)
+    first = run_stage_with_tracking("parse", parse, ibis.memtable(pa.table({"a": [1]})), {}, storage)
     for size in sizes:
         run_stage_with_tracking("write", write, first, {"size": size}, storage)
     with storage.reading() as con:

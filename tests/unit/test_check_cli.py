@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pyarrow as pa
 import pytest
 
 from egregora.cli import main
@@ -44,7 +45,7 @@ def site(storage: StorageManager) -> Path:
     """The folder of a site with a key and one run."""
     storage.create()
     storage.site_key()
-    run_stage_with_tracking("keep", keep, ibis.memtable({"a": [1]}), {}, storage)
+    run_stage_with_tracking("keep", keep, ibis.memtable(pa.table({"a": [1]})), {}, storage)
     storage.fold()
     return storage.directory.parent
 

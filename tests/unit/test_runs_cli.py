@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pyarrow as pa
 import pytest
 
 from egregora.cli import main
@@ -326,7 +327,7 @@ def double(table: Any, config: dict[str, Any], *, run_id: str, context: Any) -> 
 
 def test_show_says_everything(storage: StorageManager, shown: Shown) -> None:
     """Every column of the row is in it, and what is around the run: inputs, readers, children, log, config, code."""
-    table = ibis.memtable({"a": [1, 2, 3]})
+    table = ibis.memtable(pa.table({"a": [1, 2, 3]}))
     config = {"factor": 2, "break": False, "deep": {"key": "value"}, "none": {}}
     first = run_stage_with_tracking("double", double, table, config, storage)
     run_stage_with_tracking("again", double, first, config, storage, config_keys=("factor", "break"))
@@ -373,7 +374,9 @@ def test_show_says_everything(storage: StorageManager, shown: Shown) -> None:
 def test_show_of_a_failure_begins_with_the_error(storage: StorageManager, shown: Shown) -> None:
     """What went wrong comes first, with its frames; children that failed are named, each with its own row."""
     with pytest.raises(ValueError, match="broken"):
-        run_stage_with_tracking("double", double, ibis.memtable({"a": [1]}), {"factor": 1, "break": True}, storage)
+        run_stage_with_tracking(
+            "double", double, ibis.memtable(pa.table({"a": [1]})), {"factor": 1, "break": True}, storage
+        )
     record_run(storage, run_id(5), "later", "completed", None, "sha256:0")
     code, out, _ = shown("runs", "show", "last-failed")
     assert code == 0

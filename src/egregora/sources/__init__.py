@@ -11,7 +11,7 @@ asks it, and `parse` merges, numbers and stores what it yields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -94,14 +94,19 @@ def known_sources() -> dict[str, Source]:
     return found
 
 
-def choose_source(archive: Archive, name: str) -> Source:
+def choose_source(archive: Archive, name: str, sources: Mapping[str, Source] | None = None) -> Source:
     """The source called `name`, or for `auto` the one that knows the export's content.
+
+    Args:
+        archive: The opened export.
+        name: What `parse.source` says.
+        sources: What to choose from. None: the installed sources.
 
     Raises:
         ConfigError: there is no source of that name.
         ExportError: no source knows the content.
     """
-    sources = known_sources()
+    sources = known_sources() if sources is None else sources
     names = ", ".join(sources) or "none"
     if name != "auto":
         if name not in sources:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,10 +128,11 @@ def _run(
 def _prepared(name: str, files: Files, tables: dict[str, Result]) -> tuple[Any, Any, dict[str, Any]]:
     """A stage, its input and its further inputs."""
     if name == "parse":
+        from egregora.sources import known_sources
         from egregora.stages.parse import STAGE as PARSE
 
         # The installed sources are bound to the function, so that their code is part of its identity.
-        return PARSE, files, {}
+        return replace(PARSE, func=functools.partial(PARSE.func, sources=known_sources())), files, {}
     if name == "privacy":
         from egregora.stages.privacy import STAGE as PRIVACY
 

@@ -11,35 +11,41 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from egregora.database.ir_schema import RAW_MESSAGES
-from egregora.errors import EgregoraError, ExportError
+from egregora.errors import ExportError
 from egregora.pipeline.stage import Files, Stage, StageContext
-from egregora.sources import choose_source
+from egregora.sources import choose_source, known_sources
+from egregora.sources.ahead import ahead
 from egregora.sources.archive import open_archive
 
 if TYPE_CHECKING:
     from egregora.config import Config
-    from egregora.sources import Reading
+    from egregora.sources import Reading, Source
 
 __all__ = ["STAGE", "parse"]
 
-_TYPES = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "TIMESTAMP": pa.timestamp("us"), "BOOLEAN": pa.bool_()}
 _NAME = pa.dictionary(pa.int32(), pa.string())
 """Columns of few different values travel as dictionaries, which read as VARCHAR: a third of the time is saved."""
 _FEW = ("tenant_id", "source", "thread_id", "thread_raw", "author_raw", "kind", "media_type", "attrs")
-_SCHEMA = pa.schema([(c.name, _NAME if c.name in _FEW else _TYPES[c.type]) for c in RAW_MESSAGES.columns])
+_SCHEMA = pa.schema([(field.name, _NAME if field.name in _FEW else field.type) for field in RAW_MESSAGES.arrow()])
 
 
-def parse(files: Files, config: Config, *, run_id: str, context: StageContext) -> pa.RecordBatchReader:
+def parse(
+    files: Files,
+    config: Config,
+    *,
+    run_id: str,
+    context: StageContext,
+    sources: Mapping[str, Source] | None = None,
+) -> pa.RecordBatchReader:
     """Read the exports into `RAW_MESSAGES` rows.
 
     Exports of one chat (their title says so) are merged: a message that several hold comes once, from the first of them
@@ -50,19 +56,21 @@ def parse(files: Files, config: Config, *, run_id: str, context: StageContext) -
         config: `parse.*` and `site.tenant`.
         run_id: Unused; every stage has it.
         context: Gets what was decided about the format, counts, and progress; never text of the chat.
+        sources: The sources to choose from, by name. None: the installed ones.
 
     Raises:
         ExportError: on the call, or while the result is read: an export can't be read, or holds no messages.
         ConfigError: `parse.source` is unknown.
     """
+    sources = known_sources() if sources is None else sources
     if len(files.paths) == 1:
-        batches = _numbered(_progress(_export(files.paths[0], 0, config, context), context))
+        batches = _numbered(_progress(_export(files.paths[0], 0, config, context, sources), context))
         # The first batch is read here, so that an export that can't be read fails before anything is written.
         first = next(batches, None)
         if first is None:
             raise _empty()
         return pa.RecordBatchReader.from_batches(_SCHEMA, _chain(first, batches))
-    return _merged(files.paths, config, context)
+    return _merged(files.paths, config, context, sources)
 
 
 def _empty() -> ExportError:
@@ -83,11 +91,16 @@ def _progress(batches: Iterator[pa.RecordBatch], context: StageContext) -> Itera
 
 
 def _export(
-    path: Path, number: int, config: Config, context: StageContext, thread: str | None = None
+    path: Path,
+    number: int,
+    config: Config,
+    context: StageContext,
+    sources: Mapping[str, Source],
+    thread: str | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """One export's rows, all columns but `seq`; in the chat `thread` if its own title doesn't decide."""
     with open_archive(path) as archive:
-        source = choose_source(archive, config.parse.source)
+        source = choose_source(archive, config.parse.source, sources)
         reading = source.read(archive, config.parse)
         label = f"export {number + 1}"
         decided = "; ".join(f"{name}: {value}" for name, value in reading.decided.items())
@@ -101,20 +114,8 @@ def _export(
         if archive.encrypted:
             context.log(f"{label}: {archive.encrypted} members are protected by a password", "warning")
         thread = thread or thread_id(source.name, reading.title)
-        yield from _ahead(_identified(reading, source.name, thread, number, config.site.tenant))
+        yield from ahead(_identified(reading, source.name, thread, number, config.site.tenant))
         context.log(f"{label}: {', '.join(f'{count} {name}' for name, count in reading.counts.items())}")
-
-
-def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same batches, each made in another thread while the one before is used.
-
-    Cutting, hashing and writing spend their time outside of Python's lock, so that they fill two processors.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = pool.submit(next, batches, None)
-            yield batch
 
 
 def thread_id(source: str, title: str | None) -> str:
@@ -123,10 +124,7 @@ def thread_id(source: str, title: str | None) -> str:
     return hashlib.sha256(f"thread\0{source}\0{key}".encode()).hexdigest()[:32]
 
 
-_IDS = """
-    SELECT md5(concat($thread, minute, '/', kind, '/', body)) AS id, hash(id) AS short FROM keys
-"""
-_SILENT = ("system", "deleted", "location", "contact", "call")
+_SILENT = pa.array(("system", "deleted", "location", "contact", "call"))
 """Kinds whose text depends on the phone's language or contacts: it stays out of the identity."""
 _MENTION = "@(?:\u2068[^\u2069]*\u2069|[0-9]{7,16})"
 _ANY_MENTION = re.compile(b"@(?:\xe2\x81\xa8|[0-9]{7})")
@@ -135,7 +133,7 @@ _ANY_MENTION = re.compile(b"@(?:\xe2\x81\xa8|[0-9]{7})")
 def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
     """A reading's batches with ids and the columns that are the same for all rows."""
     ids = _Ids(thread)
-    for batch in _ahead(reading.batches):
+    for batch in ahead(reading.batches):
         count = len(batch)
         if not count:
             continue
@@ -164,9 +162,13 @@ def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     return column.dictionary_encode() if pa.types.is_dictionary(wanted) else column.cast(wanted)
 
 
+def _encoded(column: pa.Array) -> pa.DictionaryArray:
+    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+
+
 def _renumbered(attrs: pa.Array, number: int) -> pa.Array:
     """`member` of an export read alone says 0; here it gets the export's place in `Files`."""
-    attrs = attrs if pa.types.is_dictionary(attrs.type) else attrs.dictionary_encode()
+    attrs = _encoded(attrs)
     changed = pc.replace_substring(attrs.dictionary, '"member":[0,', f'"member":[{number},')
     return pa.DictionaryArray.from_arrays(attrs.indices, changed)
 
@@ -179,26 +181,37 @@ class _Ids:
     """
 
     def __init__(self, thread: str) -> None:
-        self._thread = thread
-        self._connection = duckdb.connect(config={"threads": 1})
+        self._hash = hashlib.blake2b(digest_size=16, person=hashlib.sha256(thread.encode()).digest()[:16])
         self._before: list[tuple[int, int, pa.Array]] = []
 
     def of(self, batch: pa.RecordBatch) -> pa.Array:
         """The ids of a batch, in its order."""
         minutes = pc.divide(batch.column("ts").cast(pa.int64()), 60_000_000)
-        kind, body = batch.column("kind"), batch.column("text")
-        kind = kind if pa.types.is_dictionary(kind.type) else kind.dictionary_encode()
-        silent = pc.is_in(kind, pa.array(_SILENT))
+        kind, body = _encoded(batch.column("kind")), batch.column("text").cast(pa.string())
+        silent = pc.is_in(kind.dictionary, _SILENT).take(kind.indices)
         if pc.any(silent).as_py():
             body = pc.if_else(silent, "", body)
         if _ANY_MENTION.search(body.buffers()[2] or b""):
-            body = pc.replace_substring_regex(body, _MENTION, "@")
-        keys = pa.table({"minute": minutes, "kind": kind, "body": body})
-        self._connection.register("keys", keys)
-        table = self._connection.execute(_IDS, {"thread": self._thread}).to_arrow_table().combine_chunks()
-        self._connection.unregister("keys")
-        ids, short = (table.column(name).combine_chunks() for name in ("id", "short"))
-        return self._counted(ids, short, pc.min_max(minutes).as_py())
+            mentioning = pc.match_substring(body, "@")
+            named = pc.replace_substring_regex(body.filter(mentioning), _MENTION, "@")
+            body = pc.replace_with_mask(body, mentioning, named)
+        parts = (minutes.cast(pa.string()), kind.cast(pa.string()), body)
+        keys = pc.binary_join_element_wise(*parts, "/", null_handling="replace").cast(pa.binary())
+        found = []
+        for key in keys.to_pylist():
+            # Copying the state costs half of what making one does.
+            state = self._hash.copy()
+            state.update(key)
+            found.append(state.digest())
+        digests = b"".join(found)
+        places = np.arange(0, 32 * len(found) + 1, 32, dtype=np.int32)
+        ids = [None, pa.py_buffer(places), pa.py_buffer(digests.hex().encode())]
+        short = np.frombuffer(digests, "<u8")[::2].copy()
+        return self._counted(
+            pa.Array.from_buffers(pa.string(), len(found), ids),
+            pa.Array.from_buffers(pa.uint64(), len(found), [None, pa.py_buffer(short)]),
+            pc.min_max(minutes).as_py(),
+        )
 
     def _counted(self, ids: pa.Array, short: pa.Array, span: dict[str, int]) -> pa.Array:
         overlapping = [old for low, high, old in self._before if low <= span["max"] and high >= span["min"]]
@@ -223,33 +236,32 @@ class _Ids:
 def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """A single export's batches with `seq`."""
     place = _SCHEMA.get_field_index("seq")
-    places = pa.array([], pa.int64())
     done = 0
     for batch in batches:
-        if len(batch) > len(places):
-            places = pa.array(range(2 * len(batch)), pa.int64())
-        yield batch.set_column(place, "seq", pc.add(places.slice(0, len(batch)), done))
+        numbers = pa.py_buffer(np.arange(done, done + len(batch), dtype=np.int64))
+        yield batch.set_column(place, "seq", pa.Array.from_buffers(pa.int64(), len(batch), [None, numbers]))
         done += len(batch)
 
 
-def _merged(paths: tuple[Path, ...], config: Config, context: StageContext) -> pa.RecordBatchReader:
+def _merged(
+    paths: tuple[Path, ...], config: Config, context: StageContext, sources: Mapping[str, Source]
+) -> pa.RecordBatchReader:
     """Several exports as one table: each message once, chats one after the other."""
-    threads = _threads(paths, config)
+    # Takes a while to import, and a single export does without.
+    import duckdb
+
+    threads = _threads(paths, config, sources)
     connection = duckdb.connect()
+    connection.register("batch", _SCHEMA.empty_table())
+    connection.execute("CREATE TABLE raw AS SELECT *, 0 AS export FROM batch")
     counts: list[int] = []
     for number, path in enumerate(paths):
-        batches = _numbered(_progress(_export(path, number, config, context, threads[number]), context))
-        failed: list[EgregoraError] = []
-        connection.register("export", pa.RecordBatchReader.from_batches(_SCHEMA, _watched(batches, failed)))
-        verb = "INSERT INTO raw" if number else "CREATE TABLE raw AS"
-        try:
-            connection.execute(f"{verb} SELECT *, {number} AS export FROM export")
-        except duckdb.Error:
-            if failed:
-                raise failed[0] from None
-            raise
-        connection.unregister("export")
-        counts.append(_number(connection, "SELECT count(*) FROM raw") - sum(counts))
+        counts.append(0)
+        for batch in _numbered(_progress(_export(path, number, config, context, sources, threads[number]), context)):
+            connection.register("batch", pa.Table.from_batches([batch]))
+            connection.execute(f"INSERT INTO raw SELECT *, {number} FROM batch")
+            counts[-1] += len(batch)
+    connection.unregister("batch")
     if not sum(counts):
         raise _empty()
     connection.execute(_MERGE)
@@ -259,15 +271,6 @@ def _merged(paths: tuple[Path, ...], config: Config, context: StageContext) -> p
     )
     columns = ", ".join(f'"{name}"' for name in RAW_MESSAGES.names)
     return connection.execute(f"SELECT {columns} FROM merged ORDER BY first_export, seq").to_arrow_reader(50_000)
-
-
-def _watched(batches: Iterator[pa.RecordBatch], failed: list[EgregoraError]) -> Iterator[pa.RecordBatch]:
-    """The batches; what goes wrong is kept in `failed`, because DuckDB turns it into an error of its own."""
-    try:
-        yield from batches
-    except EgregoraError as error:
-        failed.append(error)
-        raise
 
 
 def _number(connection: Any, query: str) -> int:
@@ -304,7 +307,7 @@ _MERGE = """
 """
 
 
-def _threads(paths: tuple[Path, ...], config: Config) -> list[str]:
+def _threads(paths: tuple[Path, ...], config: Config, sources: Mapping[str, Source]) -> list[str]:
     """The chat of each export: by its title, and where titles differ by what the exports have in common.
 
     Of a chat of two, each phone's export bears the other's name; and files get renamed.
@@ -312,12 +315,12 @@ def _threads(paths: tuple[Path, ...], config: Config) -> list[str]:
     threads, titled = [], []
     for path in paths:
         with open_archive(path) as archive:
-            source = choose_source(archive, config.parse.source)
+            source = choose_source(archive, config.parse.source, sources)
             title = source.read(archive, config.parse).title
         threads.append(thread_id(source.name, title))
         titled.append(title is not None)
     if len(set(threads)) > 1 or not all(titled):
-        seen = [_fingerprints(path, config) for path in paths]
+        seen = [_fingerprints(path, config, sources) for path in paths]
         for later in range(1, len(paths)):
             for earlier in range(later):
                 if threads[later] != threads[earlier] and _overlap(seen[earlier], seen[later]):
@@ -326,10 +329,10 @@ def _threads(paths: tuple[Path, ...], config: Config) -> list[str]:
     return threads
 
 
-def _fingerprints(path: Path, config: Config) -> pa.Table:
+def _fingerprints(path: Path, config: Config, sources: Mapping[str, Source]) -> pa.Table:
     """Time and id of each message of an export, as if all chats were one."""
     with open_archive(path) as archive:
-        source = choose_source(archive, config.parse.source)
+        source = choose_source(archive, config.parse.source, sources)
         ids = _Ids("")
         batches = [
             pa.record_batch({"ts": batch.column("ts"), "id": ids.of(batch)})

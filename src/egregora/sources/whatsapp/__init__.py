@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from egregora.config import ParseConfig
     from egregora.sources.archive import Archive, Member
 
-__all__ = ["SOURCE", "Chat", "find_chat"]
+__all__ = ["SOURCE", "Chat", "find_chat", "read_export"]
 
 SAMPLE_BYTES = 128 << 10
 """How much of a text is looked at to find its style."""
@@ -92,7 +92,21 @@ def _detect(archive: Archive) -> float:
     return 0.9 if chat.headers * 20 >= lines else 0.3
 
 
-def _read(archive: Archive, config: ParseConfig) -> Reading:
+BLOCK_BYTES = 3 << 19
+"""How much text is worked on at once: some fifteen thousand messages. More needs more memory, less takes more time."""
+
+
+def read_export(archive: Archive, config: ParseConfig, *, block_bytes: int = BLOCK_BYTES) -> Reading:
+    """Open the messages of an export.
+
+    Args:
+        archive: The export.
+        config: `[parse]` of the configuration.
+        block_bytes: How much of the text is worked on at once. Changes nothing but memory and time.
+
+    Raises:
+        ExportError: there is no chat in it.
+    """
     chat = find_chat(archive)
     if chat is None:
         raise ExportError(
@@ -114,7 +128,7 @@ def _read(archive: Archive, config: ParseConfig) -> Reading:
             "evidence": decision.evidence,
             "ambiguous": "yes" if decision.ambiguous else "no",
         },
-        batches=read_records(archive, chat, decision, title, members, config.timezone, counts),
+        batches=read_records(archive, chat, decision, title, members, config.timezone, counts, block_bytes),
         counts=counts,
         decision=decision,
     )
@@ -219,4 +233,4 @@ def _title_of_notice(chat: Chat) -> str | None:
 
 _QUOTED = re.compile('[“"„«「『](.{1,100}?)[”"“»」』]')
 
-SOURCE = Source(name="whatsapp", title="WhatsApp", detect=_detect, read=_read)
+SOURCE = Source(name="whatsapp", title="WhatsApp", detect=_detect, read=read_export)

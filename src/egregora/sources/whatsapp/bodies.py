@@ -102,6 +102,9 @@ _WHOLE = {
 }
 
 
+_LONGEST = max(map(len, _WHOLE)) + 20
+"""Of a body that may be one of these as a whole, with marks and spaces around it."""
+
 CANDIDATES = (
     r"[<•\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}\x{feff}]"
     r"|\.[A-Za-z0-9]{1,8} \("
@@ -181,8 +184,7 @@ class BodyReader:
         return known
 
     def _read(self, raw: str) -> Body:
-        plain = _plain(raw)
-        if plain in _WHOLE:
+        if len(raw) <= _LONGEST and (plain := _plain(raw)) in _WHOLE:
             return _WHOLE[plain]
         text, edited = self._unedited(raw)
         marked = text[:1] in _EDGE_MARKS and text != ""

@@ -108,12 +108,11 @@ class HeaderStyle:
         gap = re.sub(r"[^\W\d_]+", "…", self.gap)
         return f"{'[' if self.bracket else ''}{when}{gap}{clock}{self.end}".strip()
 
-    def pattern(self, order: str = "", *, impossible: bool = False) -> str:
+    def pattern(self, order: str = "") -> str:
         """A regex for the whole header with the groups date and clock, in the syntax that `re` and RE2 share.
 
         Args:
             order: `dm` or `md`: the fields beside the year must be possible as day and month.
-            impossible: Only days that their month may not have (29 February counts as one).
         """
         zero = ord(self.zero)
 
@@ -123,22 +122,11 @@ class HeaderStyle:
         any_digit, nought = digits(0, 9), digits(0, 0) + "?"
         day = f"(?:{nought}{digits(1, 9)}|{digits(1, 2)}{any_digit}|{digits(3, 3)}{digits(0, 1)})"
         month = f"(?:{nought}{digits(1, 9)}|{digits(1, 1)}{digits(0, 2)})"
-        february = nought + digits(2, 2)
-        short = "|".join((february, *(nought + digits(n, n) for n in (4, 6, 9)), digits(1, 1) + digits(1, 1)))
-        last = digits(3, 3) + digits(1, 1)
-        pairs = (
-            [(day, month)]
-            if not impossible
-            else [(f"(?:{digits(2, 2)}{digits(9, 9)}|{digits(3, 3)}{digits(0, 0)})", february), (last, f"(?:{short})")]
-        )
-        if not order:
-            pairs = [(any_digit + "{1,2}", any_digit + "{1,2}")]
+        pair = [day, month] if order else [any_digit + "{1,2}"] * 2
+        fields = list(reversed(pair)) if order == "md" else pair
+        fields.insert(self.year, any_digit + f"{{{self.year_digits}}}")
         separators = [_spaced(text) for text in self.separators]
-        dates = []
-        for pair in pairs:
-            fields = list(pair if order != "md" else reversed(pair))
-            fields.insert(self.year, any_digit + f"{{{self.year_digits}}}")
-            dates.append(f"{fields[0]}{_M}{separators[0]}{_M}{fields[1]}{_M}{separators[1]}{_M}{fields[2]}")
+        date = f"{fields[0]}{_M}{separators[0]}{_M}{fields[1]}{_M}{separators[1]}{_M}{fields[2]}"
         hour = f"(?:{digits(0, 1)}?{any_digit}|{digits(2, 2)}{digits(0, 4)})"
         sixty = f"{digits(0, 5)}{any_digit}"
         colon = re.escape(self.colon)
@@ -148,7 +136,7 @@ class HeaderStyle:
         elif self.day_word == "after":
             clock = f"{clock}{_S}*(?i:{_WORD})"
         start = f"{_M}{re.escape('[') if self.bracket else ''}{_M}"
-        return f"{start}({'|'.join(dates)}){_M}{_spaced(self.gap)}{_M}({clock}){_M}{_spaced(self.end)}"
+        return f"{start}({date}){_M}{_spaced(self.gap)}{_M}({clock}){_M}{_spaced(self.end)}"
 
 
 def _spaced(text: str) -> str:
@@ -219,9 +207,11 @@ def date_fields(text: str) -> tuple[int, int, int] | None:
 
 
 def clock_seconds(text: str) -> int | None:
-    """Seconds since midnight of a clock as written, with a day word before or after it, or None."""
+    """Seconds since midnight of a clock as written, with a day word before or after it; None if it is none."""
     text = _squeeze(text)
     numbers = [int(number) for number in re.findall(r"\d+", text)]
+    if len(numbers) not in (2, 3):
+        return None
     word = re.sub(r"\d+(?:[:.h]\d+)*", "", text).strip(" ").casefold()
     hour, minute, second = (*numbers, 0)[:3]
     if word:

@@ -1,8 +1,8 @@
 """The text of a chat as record batches, worked on by columns: no Python code runs for an ordinary message.
 
-A block of the file is split into lines, lines that match the header's regex begin a record, and lines up to the next
-header are joined to it. Then date, clock, author and body are split off by literals, distinct dates, clocks and authors
-are looked at once each, and only bodies that hold a marker are read one by one.
+Lines that match the header's regex begin a record, which goes on until the next of them. Where date, clock, author and
+body begin and end is found by the literals between them, for a whole block at once and without copying it. Distinct
+dates, clocks and authors are looked at once each, and only bodies that hold a marker are read one by one.
 
 **Times.** A header's time is local time in the configured timezone. A time that a clock change skips is read with the
 offset that held before the change; one that it repeats is the earlier of the two. Both depend on the header
@@ -13,14 +13,20 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from egregora.errors import ExportError
+from egregora.sources.ahead import ahead
 from egregora.sources.whatsapp import words
 from egregora.sources.whatsapp.bodies import CANDIDATES, WHOLE_BODIES, Body, BodyReader
 from egregora.sources.whatsapp.headers import MARKS, SPACES, Decision, clock_seconds, date_fields
@@ -29,12 +35,14 @@ if TYPE_CHECKING:
     from egregora.sources.archive import Archive
     from egregora.sources.whatsapp import Chat
 
-__all__ = ["BLOCK_BYTES", "read_records"]
+__all__ = ["read_records"]
 
-BLOCK_BYTES = 3 << 19
-"""How much text is worked on at once; some fifteen thousand messages. Each block costs about 5 ms for itself."""
+MAX_MESSAGE_BYTES = 64 << 20
+"""A longer message is none: WhatsApp's own limit is 65,536 characters. Offsets in a block fit 32 bits because of it."""
 
 _DAY = 86_400_000_000
+_NONE = np.iinfo(np.int64).min
+"""No such day, or no such time."""
 _EDGE = re.compile(f"^[~{MARKS}{SPACES}]+|[{MARKS}{SPACES}]+$")
 _PHONE = re.compile(r"\+?[\d\s().\-\u2010-\u2015/]{6,30}")
 
@@ -71,8 +79,98 @@ def _is_notice(author: str) -> bool:
     return len(author) > 15 and any(f" {stem}" in told for stem in words.VERBS)
 
 
+Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32]
+
+
+class _Literal(NamedTuple):
+    """What divides two parts of a record, and how often it occurs in the first of them."""
+
+    text: bytes
+    skip: int
+
+    @classmethod
+    def of(cls, text: str, before: str) -> Self:
+        return cls(text.encode(), before.count(text) if text else 0)
+
+
+class _Text:
+    """A block of text, cut by places in it (bytes from its beginning, never within a character)."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._buffer = pa.py_buffer(data)
+
+    def between(self, places: Places) -> pa.Array:
+        """The texts between each place and the next. Copies nothing."""
+        return pa.Array.from_buffers(pa.string(), len(places) - 1, [None, pa.py_buffer(places), self._buffer])
+
+    def pieces(self, starts: Places, stops: Places) -> pa.Array:
+        """The texts from each start to its stop."""
+        return self.between(_alternating(starts, stops)).take(_ints(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
+
+    def find(self, literal: _Literal, starts: Places, stops: Places) -> tuple[Places, Places, npt.NDArray[np.bool_]]:
+        """Where a literal begins, where it ends, and whether it is there at all; if not, both are the start."""
+        found = np.ones(len(starts), np.bool_)
+        begins = ends = starts
+        for _ in range(literal.skip + 1):
+            texts = self.between(_alternating(ends, stops))
+            offsets = pc.find_substring(texts, literal.text).to_numpy()[: 2 * len(starts) : 2]
+            found = found & (offsets >= 0)
+            begins = np.where(found, ends + offsets, starts)
+            ends = np.where(found, begins + np.int32(len(literal.text)), starts)
+        return begins, ends, found
+
+
+def _alternating(starts: Places, stops: Places) -> Places:
+    """Starts and stops in turn; `stops` may be longer by one."""
+    places = np.empty(2 * len(starts) + 1, np.int32)
+    places[:-1:2], places[1::2], places[-1] = starts, stops, stops[-1] if len(stops) else 0
+    return places
+
+
+def _ints(values: Places) -> pa.Array:
+    """As Arrow has it. `pa.array` would look for pandas."""
+    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
+
+
+def _bools(values: npt.NDArray[np.bool_]) -> pa.Array:
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, _bits(values)])
+
+
+def _bits(values: npt.NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
+
+
+class _Known(dict[str, int]):
+    """What a function makes of texts, each asked for once. Answers of `_NONE` are not kept: there is no end of them."""
+
+    def __init__(self, find: Callable[[str], int]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, text: str) -> int:
+        value = self._find(text)
+        if value != _NONE:
+            self[text] = value
+        return value
+
+    def all(self, texts: pa.Array) -> Ints:
+        """For each text what is made of it."""
+        encoded = texts.dictionary_encode()
+        values = np.array([self[text] for text in encoded.dictionary.to_pylist()], np.int64)
+        found: Ints = values[encoded.indices.to_numpy()]
+        return found
+
+
 class _Clock:
-    """Local dates and clocks as microseconds of UTC."""
+    """Local dates and clocks as microseconds of UTC.
+
+    Attributes:
+        days: Date → microseconds of the day's beginning in UTC; `_NONE` if there is no such day.
+        clocks: Clock → microseconds since midnight; `_NONE` if there is no such time.
+        changing: Days on which the clocks change: microseconds of their midnight, kept as if in UTC → the day.
+    """
 
     def __init__(self, decision: Decision, timezone: str) -> None:
         style = decision.style
@@ -81,28 +179,21 @@ class _Clock:
         self._year, self._month, self._day = style.year, rest[not month_first], rest[month_first]
         self._zone = ZoneInfo(timezone)
         self._utc = timezone in ("UTC", "Etc/UTC")
-        self._dates: dict[str, int | None] = {}
-        self._clocks: dict[str, int | None] = {}
+        self.days = _Known(self._of_date)
+        self.clocks = _Known(self._of_clock)
         self.changing: dict[int, datetime] = {}
-        """Days on which the clocks change: microseconds of their midnight, kept as if in UTC → the day."""
 
-    def day(self, text: str) -> int | None:
-        """Microseconds of the day's beginning in UTC; None if there is no such day."""
-        if text not in self._dates:
-            self._dates[text] = self._new_day(text)
-        return self._dates[text]
-
-    def _new_day(self, text: str) -> int | None:
+    def _of_date(self, text: str) -> int:
         fields = date_fields(text)
         if fields is None:
-            return None
+            return _NONE
         year = fields[self._year]
         year = year if year > 99 else 2000 + year
         year = year - 543 if 2500 < year < 2700 else year  # the Buddhist calendar of Thai phones
         try:
             start = datetime(year, fields[self._month], fields[self._day])  # noqa: DTZ001
         except ValueError:
-            return None
+            return _NONE
         micros = (start.toordinal() - _EPOCH) * _DAY
         if self._utc:
             return micros
@@ -112,15 +203,20 @@ class _Clock:
             return micros
         return micros - (offsets.pop() or timedelta()) // timedelta(microseconds=1)
 
-    def clock(self, text: str) -> int | None:
-        """Microseconds since midnight; None if there is no such time."""
-        if text not in self._clocks:
-            seconds = clock_seconds(text)
-            self._clocks[text] = None if seconds is None else seconds * 1_000_000
-        return self._clocks[text]
+    @staticmethod
+    def _of_clock(text: str) -> int:
+        seconds = clock_seconds(text)
+        return _NONE if seconds is None else seconds * 1_000_000
 
-    def exact(self, day: int, clock: int) -> int:
-        """A time on a day on which the clocks change."""
+    def moments(self, days: Ints, clocks: Ints) -> Ints:
+        """Days and clocks together."""
+        moments = days + clocks
+        if self.changing:
+            for i in np.flatnonzero(np.isin(days, list(self.changing))).tolist():
+                moments[i] = self._exact(int(days[i]), int(clocks[i]))
+        return moments
+
+    def _exact(self, day: int, clock: int) -> int:
         local = self.changing[day] + timedelta(microseconds=clock)
         moment = local.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
@@ -129,13 +225,13 @@ class _Clock:
 _EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
 
 
-def _blocks(archive: Archive, chat: Chat) -> Iterator[bytes]:
-    """The chat's bytes as UTF-8 with `\\n` between lines, in blocks that may end within a line."""
+def _blocks(archive: Archive, chat: Chat, size: int) -> Iterator[bytes]:
+    """The chat's bytes as UTF-8, in blocks that may end within a line."""
     with archive.open(chat.member.index) as file:
         first = True
         if chat.encoding == "utf-16":
             decoder = codecs.getincrementaldecoder("utf-16")("replace")
-        while data := file.read(BLOCK_BYTES):
+        while data := file.read(size):
             if chat.encoding == "utf-16":
                 data = decoder.decode(data).encode()
             elif first:
@@ -152,23 +248,22 @@ def read_records(
     members: Mapping[str, int],
     timezone: str,
     counts: dict[str, int],
+    block_bytes: int,
 ) -> Iterator[pa.RecordBatch]:
     """The chat's messages in the file's order, as `sources.Reading.batches` wants them.
 
-    `counts` gets `lines`, `headers`, `continuations` and `before the first message`, so that
-    `lines == headers + continuations + before`, and how many bytes were no UTF-8 (`unreadable characters`).
+    `counts` gets `lines`, `headers`, `continuations` and `before the first message`, so that in the end
+    `lines == headers + continuations + before`. Each block of `block_bytes` becomes a batch.
+
+    Raises:
+        ExportError: while it is gone through: the archive is damaged, or a message is longer than any can be.
     """
     cutter = _Cutter(chat, decision, title, members, timezone, counts)
-    left: list[bytes] = []
-    for data in _blocks(archive, chat):
-        end = data.rfind(b"\n") + 1
-        if not end:
-            left.append(data)
-            continue
-        block = b"".join((*left, data[:end]))
-        left = [data[end:]]
-        yield from cutter.feed(block)
-    yield from cutter.feed(b"".join(left), last=True)
+    for block in ahead(_blocks(archive, chat, block_bytes)):
+        if (batch := cutter.feed(block)) is not None:
+            yield batch
+    if (batch := cutter.feed(b"", last=True)) is not None:
+        yield batch
 
 
 class _Cutter:
@@ -182,141 +277,111 @@ class _Cutter:
         counts: dict[str, int],
     ) -> None:
         style = decision.style
-        order = "dm" if decision.order in ("dmy", "ydm") else "md"
-        header = style.pattern(order)
+        header = style.pattern("dm" if decision.order in ("dmy", "ydm") else "md")
         self._header = f"^{header}"
-        self._month_ends = f"^{style.pattern(order, impossible=True)}"
         self._python = re.compile(header)
         self._clock = _Clock(decision, timezone)
         self._bodies = BodyReader(members)
         self._title = title
         self._colon = _colon(chat.sample, header)
-        self._iso_clock = not style.day_word and style.colon == ":" and style.zero == "0"
         self._bracket = style.bracket
-        self._end = style.end.rstrip(" ") if style.bracket else style.end
-        # The gap must not occur in the date, nor the end in what is before it, to be split by.
-        self._plain_gap = bool(style.gap) and style.gap not in "".join(style.separators) and style.gap.strip() != ""
-        if style.gap == " " and not any(" " in text for text in style.separators):
-            self._plain_gap = True
-        self._gap = style.gap
-        self._splittable = self._plain_gap and style.end != " " and style.end not in style.gap
+        self._gap, self._end = self._literals(chat.sample)
         self._authors: dict[str, str] = {}
         self._known: set[str] = set()
-        self._tail: list[pa.Array] = []
+        self._tail = b""
         self._counts = counts
         for name in ("lines", "headers", "continuations", "before the first message"):
             counts[name] = 0
 
-    def feed(self, block: bytes, *, last: bool = False) -> Iterator[pa.RecordBatch]:
-        """Records that end within `block`, which ends with a line's end; the last one waits for the next block."""
-        if b"\r" in block:
-            block = block.replace(b"\r\n", b"\n")
-        lines = _text(pc.split_pattern(pa.array([block.removesuffix(b"\n")], pa.binary()), b"\n").flatten())
-        if not block:
-            lines = lines.slice(0, 0)
-        starts = pc.indices_nonzero(self._headers(lines)).cast(pa.int32())
-        self._counts["lines"] += len(lines)
-        self._counts["headers"] += len(starts)
-        if self._tail:
-            self._counts["continuations"] += len(lines) - len(starts)
-            if not len(starts) and not last:
-                self._tail.append(pa.array(lines.to_pylist(), pa.string()))
-                return
-            before = sum(len(part) for part in self._tail)
-            lines = pa.concat_arrays([*self._tail, lines])
-            starts = pa.concat_arrays([pa.array([0], pa.int32()), pc.add(starts, pa.scalar(before, pa.int32()))])
-        else:
-            first = starts[0].as_py() if len(starts) else len(lines)
-            self._counts["before the first message"] += first
-            self._counts["continuations"] += len(lines) - first - len(starts)
-        if not len(starts):
-            return
+    def _literals(self, sample: str) -> tuple[_Literal, _Literal]:
+        """What nearly all headers have between date and clock, and after the clock."""
+        found: Counter[tuple[_Literal, _Literal]] = Counter()
+        for match in islice(re.finditer(self._header, sample, re.MULTILINE), 100):
+            gap = sample[match.end(1) : match.start(2)]
+            end = sample[match.end(2) : match.end()]
+            end = end.rstrip(SPACES) if self._bracket else end
+            found[_Literal.of(gap, match[1]), _Literal.of(end, match[2])] += 1
+        return found.most_common(1)[0][0] if found else (_Literal(b"", 0), _Literal(b"", 0))
+
+    def feed(self, block: bytes, *, last: bool = False) -> pa.RecordBatch | None:
+        """The records that end within what came so far; the last one waits for the next block."""
+        data = self._tail + block
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise ExportError(
+                "no chat in it: a message is longer than any message can be",
+                hint="give the export as the app made it",
+            )
+        end = len(data) if last else data.rfind(b"\n") + 1
+        whole, self._tail = _text(data[:end]), data[end:]
+        if last and whole and not whole.endswith(b"\n"):
+            whole += b"\n"
+        if not whole:
+            return None
+        ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == 10) + 1
+        text = _Text(whole)
+        lines = np.concatenate(([0], ends)).astype(np.int32)
+        matched = pc.match_substring_regex(text.between(lines), self._header)
+        heads = lines[pc.indices_nonzero(matched).to_numpy()]
+        heads, rests, moments = self._headers(text, heads)
+        # What waited begins with a header, and its lines are counted when it leaves.
+        first = int(heads[0]) if len(heads) else len(whole)
         if last:
-            starts = pa.concat_arrays([starts, pa.array([len(lines)], pa.int32())])
-        else:
-            # A copy: a slice would keep the whole block in memory.
-            self._tail = [pa.array(lines.slice(starts[-1].as_py()).to_pylist(), pa.string())]
-        records = pc.binary_join(pa.ListArray.from_arrays(starts, lines), "\n")
-        if len(records):
-            dates, clocks, rest = self._split(records)
-            authors, bodies = self._author_and_body(rest)
-            yield self._classified(self._times(dates, clocks), authors, bodies)
+            heads = np.append(heads, np.int32(len(whole)))
+        elif len(heads):
+            self._tail = whole[heads[-1] :] + self._tail
+        stop = int(heads[-1]) if len(heads) else first
+        headers, before = max(len(heads) - 1, 0), int(np.searchsorted(lines, first))
+        self._counts["lines"] += int(np.searchsorted(lines, stop))
+        self._counts["headers"] += headers
+        self._counts["before the first message"] += before
+        self._counts["continuations"] = (
+            self._counts["lines"] - self._counts["headers"] - self._counts["before the first message"]
+        )
+        if not headers:
+            return None
+        stops = heads[1:] - 1  # without the last line's end
+        authors, names, bodies = self._author_and_body(text, rests[:headers], stops)
+        return self._classified(moments[:headers], authors, [self._author(name) for name in names], bodies)
 
-    def _headers(self, lines: pa.Array) -> pa.Array:
-        """Which lines are headers: they match the regex, and their date exists."""
-        matched = pc.match_substring_regex(lines, self._header)
-        suspects = pc.indices_nonzero(pc.match_substring_regex(lines, self._month_ends))
-        wrong = []
-        for position, line in zip(suspects.to_pylist(), lines.take(suspects).to_pylist(), strict=True):
+    def _headers(self, text: _Text, heads: Places) -> tuple[Places, Places, Ints]:
+        """Where headers begin, where what follows them begins, and their times; lines without a possible time go."""
+        stops = np.append(heads[1:], np.int32(len(text.data)))[: len(heads)]
+        date_stops, clock_starts, _ = text.find(self._gap, heads, stops)
+        clock_stops, rests, _ = text.find(self._end, clock_starts, stops)
+        days = self._clock.days.all(text.pieces(heads, date_stops))
+        clocks = self._clock.clocks.all(text.pieces(clock_starts, clock_stops))
+        # A mark, another kind of space or a day that doesn't exist: one by one.
+        for i in np.flatnonzero((days == _NONE) | (clocks == _NONE)).tolist():
+            start = int(heads[i])
+            line = text.data[start : text.data.index(b"\n", start)].decode()
             match = self._python.match(line)
-            if match is not None and self._clock.day(match[1]) is None:
-                wrong.append(position)
-        if wrong:
-            keep = [value and i not in wrong for i, value in enumerate(matched.to_pylist())]
-            return pa.array(keep, pa.bool_())
-        return matched
+            if match is not None:
+                days[i], clocks[i] = self._clock.days[match[1]], self._clock.clocks[match[2]]
+                rests[i] = start + len(line[: match.end()].encode())
+        possible = (days != _NONE) & (clocks != _NONE)
+        return heads[possible], rests[possible], self._clock.moments(days[possible], clocks[possible])
 
-    def _split(self, records: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-        """Date, clock and what follows the header, of each record."""
-        if self._splittable:
-            two = pc.split_pattern(records, self._end, max_splits=1)
-            if _all_two(two):
-                stamp, rest = _halves(two)
-                when = pc.split_pattern(stamp, self._gap, max_splits=1)
-                if _all_two(when):
-                    return (*_halves(when), pc.utf8_ltrim(rest, SPACES) if self._bracket else rest)
-        # Kinds of space, or a literal that also occurs inside a date: one by one.
-        dates, clocks, rests = [], [], []
-        for record in records.to_pylist():
-            match = self._python.match(record)
-            assert match is not None, "a record begins with a header"
-            dates.append(match[1])
-            clocks.append(match[2])
-            rests.append(record[match.end() :])
-        return pa.array(dates, pa.string()), pa.array(clocks, pa.string()), pa.array(rests, pa.string())
+    def _author_and_body(self, text: _Text, rests: Places, stops: Places) -> tuple[Places, list[str], pa.Array]:
+        """For each record the number of its author (-1 in a notice), the authors by number, and the bodies."""
+        colons, starts, found = text.find(_Literal(self._colon.encode(), 0), rests, stops)
+        bodies = text.pieces(starts, stops)
+        encoded = text.pieces(rests[found], colons[found]).dictionary_encode()
+        names = [self._trimmed(name) for name in encoded.dictionary.to_pylist()]
+        authors = np.full(len(rests), -1, np.int32)
+        authors[found] = encoded.indices.to_numpy()
+        strange = np.array([_is_notice(name) or ":" in name for name in names] + [True])
+        self._known.update(name for name, wrong in zip(names, strange.tolist(), strict=False) if not wrong)
+        odd = strange[authors]
+        if odd.any():
+            split = [self._odd(self._trimmed(record)) for record in text.pieces(rests[odd], stops[odd]).to_pylist()]
+            names += dict.fromkeys(name for name, _ in split if name is not None)
+            numbers = {name: number for number, name in enumerate(names)} | {None: -1}
+            authors[odd] = [numbers[name] for name, _ in split]
+            bodies = pc.replace_with_mask(bodies, _bools(odd), pa.array([body for _, body in split], pa.string()))
+        return authors, names, bodies
 
-    def _times(self, dates: pa.Array, clocks: pa.Array) -> pa.Array:
-        days = _mapped(dates, self._clock.day)
-        seconds = self._seconds(clocks)
-        total = pc.add(days, seconds)
-        if self._clock.changing:
-            mask = pc.is_in(days, pa.array(list(self._clock.changing), pa.int64()))
-            pairs = zip(days.filter(mask).to_pylist(), seconds.filter(mask).to_pylist(), strict=True)
-            exact = [self._clock.exact(day, clock) for day, clock in pairs]
-            total = pc.replace_with_mask(total, mask, pa.array(exact, pa.int64()))
-        return total.cast(pa.timestamp("us"))
-
-    def _seconds(self, clocks: pa.Array) -> pa.Array:
-        if self._iso_clock:
-            try:
-                moments = pc.binary_join_element_wise("1970-01-01", clocks, " ").cast(pa.timestamp("us"))
-                return moments.cast(pa.int64())
-            except pa.ArrowInvalid:
-                pass  # an hour of one digit, a mark, or 24:00
-        return _mapped(clocks, self._clock.clock)
-
-    def _author_and_body(self, rest: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
-        """Author (NULL in a notice) and body of each record."""
-        two = pc.split_pattern(rest, self._colon, max_splits=1)
-        ends, flat = two.offsets, two.flatten()
-        bodies = flat.take(pc.subtract(ends.slice(1), 1))
-        raw = flat.take(ends.slice(0, len(rest)))
-        odd = pc.not_equal(two.value_lengths(), 2)
-        encoded = pc.if_else(odd, pa.scalar(None, pa.string()), raw).dictionary_encode()
-        indices, names = encoded.indices, encoded.dictionary.to_pylist()
-        strange = [i for i, name in enumerate(names) if _is_notice(name) or ":" in name]
-        self._known.update(name for i, name in enumerate(names) if i not in strange)
-        if strange:
-            odd = pc.or_(odd, pc.fill_null(pc.is_in(indices, pa.array(strange, indices.type)), False))
-        if pc.any(odd).as_py():
-            found = [self._odd(text) for text in rest.filter(odd).to_pylist()]
-            numbers = {name: i for i, name in enumerate(names)}
-            chosen = [None if name is None else numbers.setdefault(name, len(numbers)) for name, _ in found]
-            names = list(numbers)
-            indices = pc.replace_with_mask(indices, odd, pa.array(chosen, indices.type))
-            bodies = pc.replace_with_mask(bodies, odd, pa.array([body for _, body in found], pa.string()))
-        clean = [self._author(name) for name in names]
-        return pa.DictionaryArray.from_arrays(indices, pa.array(clean, pa.string())), bodies
+    def _trimmed(self, text: str) -> str:
+        return text.lstrip(SPACES) if self._bracket else text
 
     def _author(self, raw: str) -> str:
         if raw not in self._authors:
@@ -338,97 +403,87 @@ class _Cutter:
             return name, body
         return None, text
 
-    def _classified(self, ts: pa.Array, authors: pa.DictionaryArray, bodies: pa.Array) -> pa.RecordBatch:
+    def _classified(self, moments: Ints, authors: Places, names: list[str], bodies: pa.Array) -> pa.RecordBatch:
         """The batch; bodies that may be more than text are read, each spelling once."""
         marked = pc.or_(pc.match_substring_regex(bodies, CANDIDATES), pc.is_in(bodies, _WHOLE))
         found = bodies.filter(marked).dictionary_encode()
         raws = found.dictionary.to_pylist()
-        read = [_PLAIN, *(self._bodies.read(raw) for raw in raws)]
-        # For every row the number of its body in `read`; 0 is plain text.
-        numbers = pa.repeat(pa.scalar(0, pa.int32()), len(ts))
-        numbers = pc.replace_with_mask(numbers, marked, pc.add(found.indices, pa.scalar(1, pa.int32())))
-        texts = pa.array([body.text for body in read[1:]], pa.string()).take(found.indices)
+        # For every row the number of its body in `read`.
+        read = [_PLAIN, _NOTICE, *(self._bodies.read(raw) for raw in raws)]
+        numbers = np.zeros(len(bodies), np.int32)
+        numbers[pc.indices_nonzero(marked).to_numpy()] = found.indices.to_numpy() + 2
+        texts = pa.array([body.text for body in read[2:]], pa.string()).take(found.indices)
         raw_bodies, bodies = bodies, pc.replace_with_mask(bodies, marked, texts)
 
-        doubtful = [i for i, raw in enumerate(raws, 1) if raw.startswith("\u200e") and _maybe_notice(read[i])]
-        nameless = pc.is_null(authors.indices)
-        if doubtful:
-            nameless = pc.or_(nameless, pc.is_in(numbers, pa.array(doubtful, pa.int32())))
-        if pc.any(nameless).as_py():
-            old = numbers.filter(nameless).to_pylist()
-            whose, raw = authors.filter(nameless).to_pylist(), raw_bodies.filter(nameless).to_pylist()
-            notices = [self._notice(who, text, n, read) for who, text, n in zip(whose, raw, old, strict=True)]
-            kept = pa.array([notice is None for notice in notices], pa.bool_())
-            indices = pc.if_else(kept, authors.indices.filter(nameless), pa.scalar(None, authors.indices.type))
-            authors = pa.DictionaryArray.from_arrays(
-                pc.replace_with_mask(authors.indices, nameless, indices), authors.dictionary
-            )
-            chosen = [n if new is None else new[0] for n, new in zip(old, notices, strict=True)]
-            numbers = pc.replace_with_mask(numbers, nameless, pa.array(chosen, pa.int32()))
-            told = pc.if_else(kept, bodies.filter(nameless), pa.array([n and n[1] for n in notices], pa.string()))
-            bodies = pc.replace_with_mask(bodies, nameless, told)
+        doubtful = np.array([False, False, *(map(_maybe_notice, raws, read[2:]))])
+        nameless = np.flatnonzero((authors < 0) | doubtful[numbers])
+        told: dict[int, str] = {}
+        for row, raw in zip(
+            nameless.tolist(), raw_bodies.take(_ints(nameless.astype(np.int32))).to_pylist(), strict=True
+        ):
+            author = names[authors[row]] if authors[row] >= 0 else None
+            if author is None and read[numbers[row]].kind == "call":
+                continue
+            if author is None or self._is_notice(author, raw):
+                told[row] = raw.strip(_TRIM)
+                authors[row], numbers[row] = -1, 1
+        if told:
+            mask = np.zeros(len(bodies), np.bool_)
+            mask[list(told)] = True
+            bodies = pc.replace_with_mask(bodies, _bools(mask), pa.array(told.values(), pa.string()))
+
+        which = _ints(numbers)
 
         def column(values: list[str | None]) -> pa.DictionaryArray:
             encoded = pa.array(values, pa.string()).dictionary_encode()
-            return pa.DictionaryArray.from_arrays(encoded.indices.take(numbers), encoded.dictionary)
+            return pa.DictionaryArray.from_arrays(encoded.indices.take(which), encoded.dictionary)
 
         return pa.record_batch(
             {
-                "ts": ts,
-                "author_raw": authors,
+                "ts": pa.Array.from_buffers(pa.timestamp("us"), len(moments), [None, pa.py_buffer(moments)]),
+                "author_raw": _named(authors, names),
                 "kind": column([body.kind for body in read]),
                 "text": bodies,
-                "attachment": pa.array([body.attachment for body in read], pa.string()).take(numbers),
+                "attachment": pa.array([body.attachment for body in read], pa.string()).take(which),
                 "media_type": column([body.media_type for body in read]),
-                "edited": pa.array([body.edited for body in read], pa.bool_()).take(numbers),
+                "edited": pa.array([body.edited for body in read], pa.bool_()).take(which),
                 "attrs": column([body.attrs for body in read]),
             }
         )
 
-    def _notice(self, author: str | None, raw: str, number: int, read: list[Body]) -> tuple[int, str] | None:
-        """Number in `read` and text of a notice; None if it is somebody's message after all."""
-        told = raw.strip(_TRIM)
-        if author is None:
-            if read[number].kind == "call":
-                return number, read[number].text
-        elif not (
+    def _is_notice(self, author: str, raw: str) -> bool:
+        """Whether a marked body that bears somebody's name, or the group's, is a notice all the same."""
+        told = raw.strip(_TRIM).casefold()
+        return (
             author == self._title
-            or told.casefold().startswith(author.casefold())
-            or any(stem in told.casefold() for stem in words.NOTICE_STEMS)
-        ):
-            return None
-        if read[-1] is not _NOTICE:
-            read.append(_NOTICE)
-        return len(read) - 1, told
+            or told.startswith(author.casefold())
+            or any(stem in told for stem in words.NOTICE_STEMS)
+        )
 
 
 _PLAIN, _NOTICE = Body(), Body("system")
 
 
-def _maybe_notice(body: Body) -> bool:
-    return body.kind == "text" and not body.edited
+def _maybe_notice(raw: str, body: Body) -> bool:
+    return raw.startswith("\u200e") and body.kind == "text" and not body.edited
 
 
-def _text(lines: pa.Array) -> pa.Array:
-    """Bytes as text; what is no UTF-8 becomes U+FFFD."""
+def _named(numbers: Places, names: list[str]) -> pa.DictionaryArray:
+    """Names by number, NULL for -1. Two numbers may have one name: Parquet wants each only once."""
+    distinct = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    places = np.array([*(distinct[name] for name in names), 0], np.int32)[numbers]
+    validity = None if (numbers >= 0).all() else _bits(numbers >= 0)
+    indices = pa.Array.from_buffers(pa.int32(), len(places), [validity, pa.py_buffer(places)])
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(distinct), pa.string()))
+
+
+def _text(data: bytes) -> bytes:
+    """Lines as UTF-8 with `\\n` between them; what is no UTF-8 becomes U+FFFD."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    size = pa.py_buffer(np.array([0, len(data)], np.int32))
     try:
-        return lines.cast(pa.string())
+        pa.Array.from_buffers(pa.binary(), 1, [None, size, pa.py_buffer(data)]).cast(pa.string())
     except pa.ArrowInvalid:
-        return pa.array([line.decode("utf-8", "replace") for line in lines.to_pylist()], pa.string())
-
-
-def _all_two(lists: pa.Array) -> bool:
-    return len(lists.flatten()) == 2 * len(lists) and pc.all(pc.equal(lists.value_lengths(), 2)).as_py()
-
-
-def _halves(lists: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """First and second elements of lists of two."""
-    flat = lists.flatten()
-    return flat.take(lists.offsets.slice(0, len(lists))), flat.take(pc.subtract(lists.offsets.slice(1), 1))
-
-
-def _mapped(texts: pa.Array, function: Callable[[str], int | None]) -> pa.Array:
-    """`function` of each text, called once for each distinct one."""
-    encoded = texts.dictionary_encode()
-    values = pa.array([function(text) for text in encoded.dictionary.to_pylist()], pa.int64())
-    return values.take(encoded.indices)
+        return data.decode("utf-8", "replace").encode()
+    return data
