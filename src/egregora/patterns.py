@@ -12,14 +12,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 __all__ = [
-    "DIGITS_SUSPECT",
-    "MARKERS",
     "PLACEHOLDER",
-    "SUSPECT_SIGNS",
+    "SUSPECT",
     "Found",
     "clean_url",
     "find_patterns",
@@ -37,19 +36,99 @@ class Found(NamedTuple):
     replacement: str
 
 
-PLACEHOLDER = re.compile(r"\[(?:phone|email|card|iban|id|ip|place|token|link|group|redacted|notice)\]")
+PLACEHOLDER = re.compile(r"\[(?:phone|email|card|iban|id|ip|place|address|token|link|group|redacted|notice)\]")
 """The placeholders that redaction leaves. They are never redacted again."""
+
+# --- Street addresses -----------------------------------------------------------------------------------------------
+
+# A name of a street: words that begin with a capital, the small words between them, perhaps a day ("25 de Março").
+_LINK = (
+    r"(?:d[aeo]s?|del?|la|las|los|le|les|el|du|des|di|dei|della|delle|degli|e|y|et|of|the|van|von|der|den|am|im|zur|zum|und"
+    r"|sur|sous|aux?)[ ]|[dl]['’]"
+)
+_CAPITAL = r"[^\W\d_a-zß-öø-ÿ][\w'’\-]*\.?"
+_STREET_NAME = rf"(?:{_LINK}){{0,3}}(?:\d{{1,2}}\.?[ ](?:de[ ])?)?{_CAPITAL}(?:[ ](?:{_LINK}){{0,3}}{_CAPITAL}){{0,5}}"
+# In small letters any word may be meant, so what makes a sentence must be missing.
+_NO_NAME = (
+    r"(?!(?:tem|com|desde|at[eé]|[àa]s?|que|[eé]|em|por|para|pra|no|na|sem|h[aá]|s[aã]o|foi|uma?|uns|umas|nos|nas|dois|duas"
+    r"|mais|menos|est[aá]|fica|tinha|cheia|inteira|toda|todo|mesmo|onde|hace|con|en|hasta|tiene|hay|with|avec|est|il|depuis"
+    r"|the|this|that|of|on|in|at|to|down|up|along|across|from|for|and|or|lanes?|ways?|miles?|minutes?|mins?|hours?|days?|km"
+    r"|more|other|different|blocks?|cars?|people|men|kids|busy|small|big|narrow|side|main|new|great|old|long|years?|rough"
+    r"|dirt|open|closed|good|best|nice|next|first|last)\b)"
+)
+_SMALL = rf"{_NO_NAME}[^\W\d_][\w'’\-]*"
+_SMALL_NAME = rf"(?:(?:d[aeo]s?|del?|du|des|la|le|les)[ ])?{_SMALL}(?:[ ]{_SMALL}){{0,3}}"
+_NOT_COUNTED = (
+    r"(?![\w/]|[.,:]\d|-\d|\s?(?:[€$£%°]|(?:euros?|eur|reais|dollars?|pounds?|bucks|pesos|francs|km|m|met(?:ro|er|re)s?|mi|miles?"
+    r"|kg|g|am|pm|h|hs|hrs?|horas?|hours?|uhr|heures?|min\w*|days?|dias?|d[ií]as?|tage?|jours?|giorni|weeks?|semanas?|wochen?|months?"
+    r"|m[eê]s(?:es)?|years?|anos?|años?|jahre?|ans|anni|times|vezes|veces|mal|fois|volte|people|pessoas|personas|personnes"
+    r"|persone|leute)\b))"
+)
+_HOUSE = (
+    rf"\d{{1,5}}(?:/?[a-gA-G])?(?:[ ]?[\-–/][ ]?\d{{1,4}}[a-gA-G]?(?![.º°ª\w]))?(?:[ ](?:bis|ter)\b)?{_NOT_COUNTED}"
+    r"(?:,?[ ]?(?:-[ ])?(?:\d{1,2}\s?\.?[ºª°][ ]?(?:esq|dir|dto|fte|frente|andar|[a-hA-H]\b)?\.?"
+    r"|(?:ap(?:t|to|artamento|artment)?\.?|flat|unit|bloco|piso|andar|lote|suite)[ ]\d{1,4}[a-hA-H]?\b))*"
+    r"(?:,?[ ](?:\d{4}-\d{3}|\d{5}-\d{3}|\d{5})(?!\w|[.,\-]\d))?"
+)
+_AT = r",?[ ](?:n(?:[º°o]|\.[º°o]|r|[uú]mero)?\.?[ ]?)?"
+_BEFORE = (
+    r"rua|avenida|av|avda|avd|alameda|travessa|trav|estrada|rodovia|rod|pra[cç]a|ladeira|beco|cal[cç]ada|azinhaga|largo|calle|carrer"
+    r"|paseo|pasaje|plaza|camino|carretera|callej[oó]n|rue|avenue|boulevard|bd|blvd|chemin|impasse|all[ée]e|quai|place|route"
+    r"|via|viale|piazza|piazzale|vicolo|corso|lungomare|stra(?:ß|ss)e|gasse"
+)
+_AFTER = r"street|road|avenue|lane|boulevard|crescent"
+_AFTER_CAPITAL = (
+    "St|Rd|Ave|Ln|Drive|Dr|Court|Ct|Blvd|Way|Place|Pl|Terrace|Close|Square|Sq|Gardens|Grove|Row|Mews|Walk|Parade|Highway|Hwy"
+    "|Parkway|Pkwy|Circle|Quay|Wharf|Esplanade|Rise|Hill|Green"
+)
+_NUMBER_FIRST = r"rue|avenue|av\.|boulevard|bd\.?|place|chemin|impasse|all[ée]e|quai|faubourg"
+_GLUED = r"(?i:stra(?:ß|ss)e|str|gasse|chaussee|straat|gracht)"
+_GLUED_CAPITAL = r"(?:allee|weg|platz|damm|ufer|laan|plein|kade|singel)"
+_STREET = rf"""(?x)
+    # Rua das Flores 14; Av. Paulista, 1578; C/ Mayor 5
+    (?<!\w)(?:(?i:{_BEFORE})\.?|R\.|[Cc]/)[ ]?
+        (?!(?i:WhatsApp|Zoom|Teams|Skype|Telegram|Signal|PayPal|Pix|Uber|E-?mail|SMS|Bluetooth|Instagram|Facebook|Google|Discord
+        |Slack|FaceTime|Revolut|Wise|Venmo|Twitter|YouTube|Wi-?Fi)\b)
+        (?<=[ ./]){_STREET_NAME}{_AT}{_HOUSE}
+    | (?<!\w)(?i:(?:rua|avenida|av\.?|alameda|travessa|estrada|pra[cç]a|calle|plaza|rue|piazza)[ ]
+        {_SMALL_NAME}{_AT}{_HOUSE})(?=\s*(?:$|[\n.,;!?)\]]))
+    # 14 Baker Street; 350 5th Ave; 14 baker street
+    | (?<![\w.,:/\-])\d{{1,5}}[a-gA-G]?(?:-\d{{1,4}})?,?[ ](?:(?:{_CAPITAL}|\d{{1,3}}(?i:st|nd|rd|th))[ ]){{1,4}}
+        (?:(?i:{_AFTER})|{_AFTER_CAPITAL}|{_AFTER_CAPITAL.upper()})(?!\w)
+    | (?<![\w.,:/\-])\d{{1,5}}[a-g]?[ ](?:{_NO_NAME}[a-z'’\-]{{3,}}[ ]){{1,2}}(?:street|road|avenue)(?!\w)
+        (?![ ](?:food|dogs?|art|artists?|cats?|photos?|photography|style|wear|lights?|lamps?|signs?|part(?:y|ies)
+        |performers?|musicians?|vendors?|smart|view|works?|trips?|bikes?|tax|races?|maps?))
+    # 12 rue de Rivoli; 12 bis, avenue Foch
+    | (?<![\w.,:/\-])\d{{1,5}}(?:[ ]?(?:bis|ter|[a-gA-G]\b))?,?[ ](?i:{_NUMBER_FIRST})
+        [ ](?:{_STREET_NAME}|(?i:(?:d[eu]s?|de[ ]la)[ ]|d['’])[^\W\d_]{{3,}})
+    # Hauptstraße 12; Berliner Platz 1; Keizersgracht 123
+    | (?<!\w)[^\W\d_]{{2,30}}{_GLUED}\.?{_AT}{_HOUSE}
+    | (?<!\w)(?!(?:Park|Arbeits|Spiel|Sitz|Steh|Zelt|Stell|Flug|Schlaf|Studien|Camping|Fußball|Treff|Markt)platz|Mila)
+        [^\W\d_a-zß-öø-ÿ][^\W\d_]{{2,30}}{_GLUED_CAPITAL}{_AT}{_HOUSE}
+    | (?<!\w)(?:[^\W\d_a-zß-öø-ÿ][^\W\d_]+[ \-]){{1,3}}(?:(?i:stra(?:ß|ss)e|str\.|gasse)|Allee|Weg|Platz|Damm|Ufer)
+        {_AT}{_HOUSE}
+    """
+
+
+@cache
+def _street() -> re.Pattern[str]:
+    """`_STREET` when a text first needs it: compiling it takes as long as all other patterns together."""
+    return re.compile(_STREET)
+
+
+_STREET_WORD = re.compile(
+    rf"\b(?:{_BEFORE}|{_AFTER}|{_NUMBER_FIRST})\b|\b(?:r\.|c/)|(?:stra(?:ß|ss)e|str|gasse|chaussee|straat|gracht|{_GLUED_CAPITAL})\b"
+)
+"""Finds a word for streets in a text in small letters, unless it is one only with a capital."""
+_STREET_CAPITAL = re.compile(rf"\b(?:{_AFTER_CAPITAL}|{_AFTER_CAPITAL.upper()})\b")
 
 # --- The cheap test -------------------------------------------------------------------------------------------------
 
-SUSPECT_SIGNS = ("@", "/", "#", "+", "::", "°")
-"""A text without any of these, without `MARKERS` and without `DIGITS_SUSPECT` holds nothing of what is sought here."""
-
-_GAP = r" \t\u00a0\u2007-\u2015\u202f.,()\-/"
-DIGITS_SUSPECT = re.compile(rf"\d(?:[{_GAP}]{{0,3}}\d){{6}}|\d\.\d{{1,3}}\.\d{{1,3}}\.\d")
+_GAP = " \t\u00a0\u2007-\u2015\u202f.,()\\-/"
+_DIGITS = re.compile(rf"\d(?:[{_GAP}]{{0,3}}\d){{6}}|\d\.\d{{1,3}}\.\d{{1,3}}\.\d")
 """Finds seven digits with at most three separators between each, or four dotted numbers."""
 
-MARKERS = (
+_MARKERS = (
     "www.", "geo:", "tel:", "maps.", "goo.gl", "private key", "bearer ", "ghp_", "gho_", "ghs_", "ghu_", "ghr_",
     "github_pat_", "glpat-", "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "akia", "asia", "aiza", "eyj", "hf_", "npm_",
     "pypi-", "sk-", "sk_", "pk_", "rk_", "password", "passwd", "passphrase", "pwd", "senha", "contrase", "passwort",
@@ -57,6 +136,19 @@ MARKERS = (
     "secret",
 )  # fmt: skip
 """Lower-case beginnings of credentials and of addresses without a scheme."""
+
+_IDS = r"[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]|[a-z]{6}[\dl-v]{2}[a-ehlmprst][\dl-v]{2}[a-z][\dl-v]{3}[a-z]"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+SUSPECT = (
+    r"(?is)[@#°]|://|\.[^\s./?]{2,18}[/?]|[2-9c-x]{4}\+[2-9c-x]{2}|:.*:|\.\d\d[^\n]*:|\[[a-z]{2,8}\]|"
+    + "|".join(map(re.escape, _MARKERS))
+    + rf"|{_DIGITS.pattern}|{_IDS}|{_UUID}"
+    + rf"|(?-i:\b(?:(?i:{_BEFORE})[. ]|R\.|[Cc]/)[^\n]*\d|(?:{_GLUED}|(?i:{_GLUED_CAPITAL}))[., ][^\n]*\d"
+    + rf"|\d[^\n]*\b(?:(?i:{_AFTER}|{_NUMBER_FIRST})|{_AFTER_CAPITAL}|{_AFTER_CAPITAL.upper()})(?:\b|[. ]))"
+).replace(r"\d", r"\p{Nd}")
+"""The cheap test of a whole column, for RE2: a text in which it finds nothing holds nothing of what is sought here, nor
+a mention, a hashtag or the head of a pasted message."""
 
 # --- Links ----------------------------------------------------------------------------------------------------------
 
@@ -259,11 +351,18 @@ _IBAN_LENGTH = {
     "XK": 20,
 }  # fmt: skip
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d{2}[ \u00a0\-]?[A-Za-z0-9]")
-_CPF = re.compile(r"(?<![\w.,\-])\d{3}([. ]?)\d{3}\1\d{3}[- ]?\d{2}(?!\w|[.,]\d|-\d)")
+_CPF = re.compile(r"(?<![\w.,+\-])\d{3}([. ]?)\d{3}\1\d{3}[- ]?\d{2}(?!\w|[.,]\d|-\d)")
 _CNPJ = re.compile(r"(?<![\w.,\-])\d{2}[. ]?\d{3}[. ]?\d{3}[/ ]?\d{4}[- ]?\d{2}(?!\w|[.,]\d|-\d)")
 _ID_SHAPE = re.compile(
     r"(?<![\w.,\-])(?:\d{3}\.\d{3}\.\d{3}[-/]\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}|\d{1,2}\.\d{3}\.\d{3}-[\dXx]|\d{3}-\d{2}-\d{4})(?!\w|-\d)"
 )
+_NINO = re.compile(
+    r"(?<!\w)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]( ?)\d\d\1\d\d\1\d\d\1[A-D](?!\w)"
+)
+_CODICE = re.compile(r"(?i)(?<!\w)[a-z]{6}[\dl-v]{2}[a-ehlmprst][\dl-v]{2}[a-z][\dl-v]{3}[a-z](?!\w)")
+_PIX_KEY = re.compile(rf"(?i)\b(?:pix|chave)\b[^\n]{{0,40}}?(?<!\w)({_UUID})(?!\w)")
+# A run, a thing in a database, a hash: its digits are no phone number.
+_MACHINE_ID = re.compile(rf"(?i)(?<![\w\-])(?:{_UUID}|(?=[\da-f]*[a-f])[\da-f]{{32,128}})(?![\w\-])")
 _DNI = re.compile(r"(?<![\w.,\-])([XYZxyz]?)-?(\d{7,8})[- ]?([A-HJ-NP-TV-Za-hj-np-tv-z])(?!\w)")
 
 _ORDER_BEFORE = re.compile(
@@ -301,6 +400,7 @@ _NANP_SHAPE = re.compile(r"(?:1[ .\-]?)?(?:\([2-9]\d\d\)[ .\-]?|[2-9]\d\d[ .\-])
 _BR_SHAPE = re.compile(r"(?:55 ?)?(?:\(0?\d\d\) ?|0?\d\d[ \-])(?:9[ .]?)?\d{4}[ .\-\u2010-\u2015]?\d{4}")
 _BR_LOCAL = re.compile(r"(?:9[ .]?)?[2-9]\d{3}[\-\u2010-\u2015]\d{4}")
 _US_LOCAL = re.compile(r"[2-9]\d\d[\-\u2010-\u2015]\d{4}")
+_DIGIT = re.compile(r"\d")
 _NANP = frozenset(("US", "CA", "PR", "DO", "JM", "BS", "BB", "TT"))
 
 
@@ -333,6 +433,14 @@ def _valid_cnpj(digits: str) -> bool:
     first = _check_digit(digits[:12], (5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
     second = _check_digit(digits[:13], (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
     return digits[12:] == f"{first}{second}"
+
+
+def _valid_codice(code: str) -> bool:
+    """Whether sixteen letters and digits end in the check letter of an Italian fiscal code."""
+    odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+    values = [int(char) if char.isdigit() else ord(char) - ord("A") for char in code.upper()]
+    total = sum(value if place % 2 else odd[value] for place, value in enumerate(values[:15]))
+    return total % 26 == values[15]
 
 
 def _valid_isbn(digits: str) -> bool:
@@ -368,6 +476,7 @@ def _ibans(text: str) -> list[Found]:
     return found
 
 
+@lru_cache(4096)
 def phone_digits(text: str, region: str = "US") -> str | None:
     """The digits of a phone number with its country code, e.g. `5511987654321`; None if `text` can't be one."""
     import phonenumbers
@@ -478,7 +587,7 @@ def _breakable(run: str, end: int, start: int, following: re.Match[str]) -> bool
 def _numbers(text: str, region: str) -> list[Found]:
     """Cards, IBANs, personal ids, coordinates and phone numbers, in this order of preference; may overlap."""
     found: list[Found] = []
-    if not DIGITS_SUSPECT.search(text):
+    if not _DIGITS.search(text):
         return found
     found += [
         Found(*match.span(), "place", "[place]")
@@ -520,7 +629,7 @@ def find_patterns(text: str, region: str = "US", named: Callable[[str], bool] = 
     """
     found: list[Found] = [Found(*match.span(), "kept", match.group()) for match in PLACEHOLDER.finditer(text)]
     lowered = text.lower()
-    marked = any(marker in lowered for marker in MARKERS)
+    marked = any(map(lowered.__contains__, _MARKERS))
     if "/" in text or marked:
         for match in _URL.finditer(text):
             url = _trim(match.group())
@@ -550,7 +659,18 @@ def find_patterns(text: str, region: str = "US", named: Callable[[str], bool] = 
         for match in _IPV4_IN_TEXT.finditer(text):
             if not _VERSION_BEFORE.search(text[: match.start()]):
                 found.append(Found(*match.span(), "ip", "[ip]"))
-    found += _numbers(text, region)
+    if text.count("-") > 3:
+        found += [Found(*match.span(1), "id", "[id]") for match in _PIX_KEY.finditer(text)]
+    if _DIGIT.search(text):
+        if _STREET_WORD.search(lowered) or _STREET_CAPITAL.search(text):
+            found += [Found(*match.span(), "address", "[address]") for match in _street().finditer(text)]
+        found += [Found(*match.span(), "id", "[id]") for match in _NINO.finditer(text)]
+        found += [
+            Found(*match.span(), "id", "[id]") for match in _CODICE.finditer(text) if _valid_codice(match.group())
+        ]
+    if _DIGITS.search(text):
+        found += [Found(*match.span(), "kept", match.group()) for match in _MACHINE_ID.finditer(text)]
+        found += _numbers(text, region)
     if len(found) < 2:
         return found
     # Earlier kinds win over later ones: a phone number inside a link is part of the link.

@@ -2,8 +2,9 @@
 
 It reads the messages twice. A first pass learns who is there: authors, people and titles in system notices, mentions,
 contact cards, pasted quotes, and what people asked for in the chat (`/egregora set alias NAME`, `opt-out`, `opt-in`).
-The second pass goes through batches of rows: a cheap test over the whole batch (one automaton for all names, one search
-for digits, a few signs) tells which rows may hold anything at all; only these are looked at one by one.
+The second pass goes through batches of rows: a cheap test over the whole batch (one automaton for all names, one
+regular expression for all that has a form) tells which rows may hold anything at all; only these are looked at one by
+one.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ import hashlib
 import hmac
 import json
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egregora.database.ir_schema import MESSAGES
+from egregora.database.ir_schema import MESSAGES, RAW_MESSAGES
 from egregora.errors import PrivacyError
-from egregora.patterns import DIGITS_SUSPECT, SUSPECT_SIGNS, find_patterns, phone_digits
+from egregora.patterns import SUSPECT, find_patterns, phone_digits
 from egregora.pipeline.stage import Stage, StageContext
-from egregora.stages.privacy_names import SOMEONE, Entity, NameIndex, clean, fold, is_pronoun, name_words
+from egregora.stages.privacy_names import ODD, SOMEONE, Entity, NameIndex, clean, fold, is_pronoun, name_words
 from egregora.stages.privacy_notices import read_notice
 from egregora.stages.privacy_words import ADJECTIVES, NOUNS
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "Cleaner", "Leak", "Person", "Roster", "author_id", "find_leaks", "privacy", "read_roster"]
 
-BATCH_ROWS = 32_768
+BATCH_ROWS = 16_384
 PRIVATE_REPLACEMENTS = {"group": "[group]", "word": "[redacted]", "outsider": SOMEONE}
 
 
@@ -161,25 +162,21 @@ _MENTION = re.compile("@[~\u202f]?[\u2066-\u2068]([^\u2066-\u2069\n]{1,60})\u206
 _CARD_FILE = re.compile(r"(?i)^(.{1,80})\.vcf$")
 
 
-def _run_queries(raw: pa.Table) -> tuple[list[tuple[Any, ...]], list[str], list[tuple[Any, ...]]]:
+def _run_queries(table: ibis.Table) -> tuple[list[tuple[Any, ...]], list[str], list[tuple[Any, ...]]]:
     """Authors by first message, titles, and the rows that the first pass reads."""
-    con = duckdb.connect()
-    try:
-        con.register("raw", raw)
-        authors = con.execute(
-            "SELECT author_raw, min(ts) FROM raw WHERE author_raw IS NOT NULL GROUP BY 1 ORDER BY 2, 1"
-        ).fetchall()
-        titles = con.execute("SELECT DISTINCT thread_raw FROM raw WHERE thread_raw IS NOT NULL ORDER BY 1").fetchall()
-        telling = con.execute(
-            """SELECT author_raw, kind, text, attrs, attachment, ts FROM raw
-            WHERE kind IN ('system', 'contact') OR contains(text, '/egregora') OR contains(text, '\u2068')
-               OR (contains(text, '/') AND regexp_matches(text, '(?i)^\\s*/\\s*egregora'))
-               OR attachment LIKE '%.vcf' OR (contains(text, ':') AND regexp_matches(text, ?))
-            ORDER BY ts, thread_id, seq""",
-            [_PASTED_SQL],
-        ).fetchall()
-    finally:
-        con.close()
+    con, raw = table.get_backend().con, f"({table.compile()})"
+    authors = con.execute(
+        f"SELECT author_raw, min(ts) FROM {raw} WHERE author_raw IS NOT NULL GROUP BY 1 ORDER BY 2, 1"
+    ).fetchall()
+    titles = con.execute(f"SELECT DISTINCT thread_raw FROM {raw} WHERE thread_raw IS NOT NULL ORDER BY 1").fetchall()
+    telling = con.execute(
+        f"""SELECT author_raw, kind, text, attrs, attachment, ts FROM {raw}
+        WHERE kind IN ('system', 'contact') OR contains(text, '/egregora') OR contains(text, '\u2068')
+           OR (contains(text, '/') AND regexp_matches(text, '(?i)^\\s*/\\s*egregora'))
+           OR attachment LIKE '%.vcf' OR (contains(text, ':') AND regexp_matches(text, ?))
+        ORDER BY ts, thread_id, seq""",
+        [_PASTED_SQL],
+    ).fetchall()
     return authors, [title for (title,) in titles], telling
 
 
@@ -207,12 +204,12 @@ class _Census:
 
 
 def read_roster(
-    raw: pa.Table, *, key: bytes, region: str = "US", also_redact: Iterable[str] = ()
+    table: ibis.Table, *, key: bytes, region: str = "US", also_redact: Iterable[str] = ()
 ) -> tuple[Roster, dict[str, Person], Counter[str]]:
     """Learn who and what the messages must not show.
 
     Args:
-        raw: `RAW_MESSAGES` rows.
+        table: `RAW_MESSAGES` rows.
         key: The site's secret key.
         region: Country (ISO 3166) in which phone numbers without country code are read.
         also_redact: Further words to take out.
@@ -227,7 +224,7 @@ def read_roster(
         raise PrivacyError(
             "this site has no secret key, so nobody's name can be protected", hint="run: egregora init DIR"
         )
-    authors, titles, telling = _run_queries(raw)
+    authors, titles, telling = _run_queries(table)
     census = _Census(key, region)
     of_author = {name: census.author(name) for name, _first in authors}
     outsiders: list[str] = []
@@ -335,6 +332,7 @@ _EXTENSIONS = frozenset(
     """.split()  # noqa: SIM905
 )
 _DOCUMENT = re.compile(r"(?P<name>[^\n]{1,200}?)\.(?P<ext>[A-Za-z0-9]{2,5})(?P<rest> • [^\n]*)?")
+_SPECIAL_KINDS = pa.array(["system", "location", "contact"])
 _CLEAN_ATTRS = re.compile(r'\{(?:"member":\[\d+,\d+\])?\}')
 
 
@@ -365,11 +363,11 @@ class Cleaner:
     def _count(self, kind: str) -> None:
         self.counts[kind] += 1
 
-    def redact(self, text: str) -> str:
-        """A body without names and personal data, pasted quotes included."""
-        if ":" in text:
+    def redact(self, text: str, shaped: bool = True) -> str:
+        """A body without names and personal data, pasted quotes included; `shaped` as for `NameIndex.find`."""
+        if shaped and ":" in text:
             text = self._unquoted(clean(text))
-        return self.index.redact(text, self._count)
+        return self.index.redact(text, self._count, shaped)
 
     def _unquoted(self, text: str) -> str:
         """Pasted lines under the alias of who wrote them; those of who opted out are gone, with what follows them."""
@@ -412,39 +410,29 @@ class Cleaner:
         person = self._by_normal.get(_normal_name(name, self.region)[0])
         return person.alias if person else SOMEONE
 
-    def texts(self, texts: list[str], kinds: Sequence[str]) -> list[str]:
-        """The bodies of a batch, cleaned."""
-        for row, text in enumerate(texts):
-            if not (text.isprintable() and text.isascii()):
-                texts[row] = clean(text)
-        suspects = self.index.suspects(texts)
-        joined = "\x1e".join(texts)
-        if DIGITS_SUSPECT.search(joined):
-            suspects |= {row for row, text in enumerate(texts) if DIGITS_SUSPECT.search(text)}
-        at, slash, tag, plus, colons, degree = SUSPECT_SIGNS
-        suspects |= {
-            row
-            for row, text in enumerate(texts)
-            if slash in text
-            or at in text
-            or tag in text
-            or plus in text
-            or colons in text
-            or degree in text
-            or text.count(":") > 1
-        }
-        suspects |= {row for row, kind in enumerate(kinds) if kind in ("system", "location", "contact")}
-        for row in sorted(suspects):
-            kind = kinds[row]
-            if kind == "system":
-                texts[row] = self.notice(texts[row])
-            elif kind == "location":
-                texts[row] = "[place]"
-            elif kind == "contact":
-                texts[row] = ""
-            else:
-                texts[row] = self.redact(texts[row])
-        return texts
+    def texts(self, texts: pa.StringArray, kinds: pa.StringArray) -> pa.StringArray:
+        """The bodies of a batch, cleaned; `kinds` of the same rows."""
+        odd = pc.match_substring_regex(texts, ODD)
+        texts = pc.replace_with_mask(texts, odd, pa.array(map(clean, texts.filter(odd).to_pylist()), texts.type))
+        rows = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+        joined = "\x1e" + pc.binary_join(rows, "\x1e")[0].as_py() + "\x1e"
+        if not unicodedata.is_normalized("NFC", joined):
+            joined = unicodedata.normalize("NFC", joined)
+            texts = pa.array(joined.split("\x1e")[1:-1], texts.type)
+        shaped = pc.match_substring_regex(texts, SUSPECT)
+        suspect = pc.or_(shaped, pc.is_in(kinds, _SPECIAL_KINDS)).to_numpy(zero_copy_only=False)
+        suspect[self.index.suspects(joined)] = True
+        mask = pa.array(suspect)
+        columns = (column.filter(mask).to_pylist() for column in (texts, kinds, shaped))
+        return pc.replace_with_mask(texts, mask, pa.array(map(self._text, *columns), texts.type))
+
+    def _text(self, text: str, kind: str, shaped: bool) -> str:
+        """The body of a row of this kind, cleaned."""
+        if kind == "system":
+            return self.notice(text)
+        if kind == "location":
+            return "[place]"
+        return "" if kind == "contact" else self.redact(text, shaped)
 
     def attrs(self, attrs: str, kind: str) -> str:
         """The JSON of a row with its texts cleaned; a place and a contact lose everything but the archive's member."""
@@ -466,13 +454,6 @@ class Cleaner:
         return value
 
 
-_SQL = """
-SELECT substr(sha256($key || event_id), 1, 32) AS event_id, tenant_id, source, thread_id, seq, ts, author_raw, kind,
-       text, attachment, media_type, edited, attrs
-FROM raw
-"""
-
-
 def privacy(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) -> pa.RecordBatchReader:
     """Replace names and personal data in messages.
 
@@ -490,17 +471,16 @@ def privacy(table: ibis.Table, config: Any, *, run_id: str, context: StageContex
     """
     key = config.site_key.get_secret_value()
     region = config.privacy.default_region.upper()
-    raw = table.to_pyarrow()
     words = [word.get_secret_value() for word in config.privacy.also_redact]
-    roster, of_raw, counts = read_roster(raw, key=key, region=region, also_redact=words)
+    roster, of_raw, counts = read_roster(table, key=key, region=region, also_redact=words)
     schema = MESSAGES.arrow()
     return pa.RecordBatchReader.from_batches(
-        schema, _batches(raw, key, roster, of_raw, counts, region, schema, context)
+        schema, _batches(table, key, roster, of_raw, counts, region, schema, context)
     )
 
 
 def _batches(
-    raw: pa.Table,
+    table: ibis.Table,
     key: bytes,
     roster: Roster,
     of_raw: dict[str, Person],
@@ -512,18 +492,17 @@ def _batches(
     cleaner = Cleaner(roster, region)
     # Ids get a key of their own, so that no id tells anything of the authors' key.
     id_key = hmac.new(key, b"ids", hashlib.sha256).hexdigest()
-    con = duckdb.connect()
-    done, left_out, total = 0, 0, raw.num_rows
-    try:
-        con.register("raw", raw)
-        for batch in con.execute(_SQL, {"key": id_key}).to_arrow_reader(BATCH_ROWS):
-            done += batch.num_rows
-            rows = _clean_batch(batch, cleaner, of_raw, schema, id_key)
-            left_out += batch.num_rows - rows.num_rows
-            yield rows
-            context.progress(done, total)
-    finally:
-        con.close()
+    con, raw = table.get_backend().con, f"({table.compile()})"
+    (total,) = con.execute(f"SELECT count(*) FROM {raw}").fetchone()
+    done, left_out = 0, 0
+    columns = ", ".join(name for name in RAW_MESSAGES.names if name not in ("event_id", "thread_raw"))
+    sql = f"SELECT substr(sha256($key || event_id), 1, 32) AS event_id, {columns} FROM {raw}"
+    for batch in con.execute(sql, {"key": id_key}).to_arrow_reader(BATCH_ROWS):
+        done += batch.num_rows
+        rows = _clean_batch(batch, cleaner, of_raw, schema, id_key)
+        left_out += batch.num_rows - rows.num_rows
+        yield rows
+        context.progress(done, total)
     out = sum(person.opted_out for person in roster.people)
     context.log(f"participants: {len(roster.people)}, opted out: {out}, rows left out: {left_out}")
     found = ", ".join(f"{kind}: {number}" for kind, number in sorted(cleaner.counts.items()))
@@ -556,25 +535,29 @@ def _clean_batch(
     aliases = pa.array([person.alias if person else None for person in people], pa.string()).take(authors.indices)
     threads = batch.column("thread_id").dictionary_encode()
     keyed = [hashlib.sha256(f"{id_key}{thread}".encode()).hexdigest()[:32] for thread in threads.dictionary.to_pylist()]
-    kinds = batch.column("kind").to_pylist()
-    media = batch.column("media_type").to_pylist()
-    texts = batch.column("text").to_pylist()
-    attachments: list[str | None] = batch.column("attachment").to_pylist()
-    for row, name in enumerate(attachments):
-        if name is not None:
-            attachments[row] = _neutral_name(name, "contact" if kinds[row] == "contact" else media[row])
-            texts[row] = _without_file_name(texts[row], name, media[row])
-    attrs = batch.column("attrs").to_pylist()
-    for row, value in enumerate(attrs):
-        if value != "{}":
-            attrs[row] = cleaner.attrs(value, kinds[row])
+    kinds, texts, attachments = batch.column("kind"), batch.column("text"), batch.column("attachment")
+    named = attachments.is_valid()
+    if named.true_count:
+        rows = batch.filter(named).select(["attachment", "media_type", "kind", "text"]).to_pylist()
+        neutral = [
+            _neutral_name(row["attachment"], "contact" if row["kind"] == "contact" else row["media_type"])
+            for row in rows
+        ]
+        captions = [_without_file_name(row["text"], row["attachment"], row["media_type"]) for row in rows]
+        attachments = pc.replace_with_mask(attachments, named, pa.array(neutral, attachments.type))
+        texts = pc.replace_with_mask(texts, named, pa.array(captions, texts.type))
+    attrs = batch.column("attrs")
+    filled = pc.not_equal(attrs, "{}")
+    if filled.true_count:
+        told = map(cleaner.attrs, attrs.filter(filled).to_pylist(), kinds.filter(filled).to_pylist())
+        attrs = pc.replace_with_mask(attrs, filled, pa.array(told, attrs.type))
     columns = {
         "thread_id": pa.array(keyed, pa.string()).take(threads.indices),
         "author_id": ids,
         "alias": aliases,
-        "text": pa.array(cleaner.texts(texts, kinds), pa.string()),
-        "attachment": pa.array(attachments, pa.string()),
-        "attrs": pa.array(attrs, pa.string()),
+        "text": cleaner.texts(texts, kinds),
+        "attachment": attachments,
+        "attrs": attrs,
     }
     arrays = [columns[name] if name in columns else batch.column(name) for name in schema.names]
     return pa.RecordBatch.from_arrays(

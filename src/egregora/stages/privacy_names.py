@@ -5,7 +5,7 @@ case, no accents, one character for each character, so that places stay valid) a
 these count is decided by three rules:
 
 - a needle counts between the boundaries of a word (letters; digits, `_` and a change from small to capital letter are
-  boundaries), also with its last letter drawn out ("Brunooo") or with a plural or genitive `s`;
+  boundaries), also with letters drawn out ("Brunooo", "Oweeeen") or with a plural or genitive `s`;
 - within a hashtag or a handle it counts anywhere from four letters on, and from three at the beginning or end;
 - a name that is an ordinary word too ("Will", "Rose", "Sol") counts only where it is capitalised, tagged (`@will`),
   possessive, spoken to ("thanks will") or beside another part of the same person's name; a nickname that is an ordinary
@@ -20,16 +20,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from typing import Any
 
-from ahocorasick_rs import AhoCorasick, MatchKind
+import numpy as np
+from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 from stopwordsiso import stopwords
 
-from egregora.patterns import MARKERS, Found, find_patterns, phone_digits
+from egregora.patterns import Found, find_patterns, phone_digits
 from egregora.stages.privacy_words import LABELS, NICKNAMES, PARTICLES, PRONOUNS, WORDS
 
-__all__ = ["SOMEONE", "Entity", "NameIndex", "clean", "fold", "is_pronoun", "name_words"]
+__all__ = ["ODD", "SOMEONE", "Entity", "NameIndex", "clean", "fold", "is_pronoun", "name_words"]
 
 SOMEONE = "someone"
 
@@ -40,7 +44,9 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
-_ODD = re.compile(f"{_UNSEEN.pattern}|[\r\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]")
+ODD = f"{_UNSEEN.pattern}|[\r\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]"
+"""What `clean` takes out, perhaps; it only composes a text without any of it. Also for RE2."""
+_ODD = re.compile(ODD)
 _JOINER = re.compile(
     "(?<=[A-Za-z0-9\u00c0-\u024f])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[A-Za-z0-9\u00c0-\u024f]|$|[^\\w\u20e3])"
 )
@@ -84,6 +90,31 @@ _FOLD = _Fold()
 def fold(text: str) -> str:
     """The form in which names are compared; as long as `text`, character by character."""
     return text.translate(_FOLD)
+
+
+# The same for all characters of a batch at once: filled in where a character occurs for the first time.
+_FOLDED = np.zeros(0x110000, np.uint32)
+_LETTERS = np.zeros(0x110000, np.uint8)
+_LETTER, _CAPITAL = 1, 2
+
+
+def _learn_points(points: Iterable[int]) -> None:
+    for point in points:
+        char = chr(point)
+        _FOLDED[point] = ord(_FOLD[point])
+        _LETTERS[point] = _LETTER * char.isalpha() | _CAPITAL * char.isupper()
+
+
+_learn_points(range(0x180))
+
+
+def _fold_points(points: np.ndarray[Any, np.dtype[np.uint32]]) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    """`fold` for code points; `_LETTERS` is valid for them afterwards."""
+    folded = _FOLDED.take(points)
+    if not folded.all():
+        _learn_points(set(points[folded == 0].tolist()))
+        folded = _FOLDED.take(points)
+    return folded
 
 
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -135,8 +166,6 @@ _SHORT_WORDS = frozenset(
     ]
 )
 
-_MARKERS = frozenset(map(fold, MARKERS))
-
 # --- Ways of writing a name ------------------------------------------------------------------------------------------
 
 STRONG, WORD, GUESS = 3, 2, 1
@@ -181,6 +210,7 @@ def _nicknames(first: str) -> set[str]:
     return {nick for nick in found if len(nick) >= 2 and nick != first}
 
 
+@cache
 def _written_forms(name: str) -> list[tuple[str, int, int]]:
     """Every way of writing one person's name: needle, how it counts, and its level.
 
@@ -284,6 +314,7 @@ class _Needle:
 
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ .()\-\u00a0\u2010-\u2015]{0,2}\d){7,15}(?!\d)")
 _TAG = re.compile(r"[@#][^\s@#,;:!?()\[\]{}\"“”<>|]*")
+_THRICE = re.compile(r"([^\W\d_])\1\1+")
 _GAP = re.compile(r"[ \u00a0._\-]{0,3}(?:(?:d[aeo]s?|del|de la|van|von|der|y|e) )?")
 _SPOKEN_TO = re.compile(
     r"(?i)(?:^|[^\w])(?:hi|hey|hello|thanks|thank you|thx|dear|love you|dona|tia|tio|dra?|mrs?|miss|aunt|uncle"
@@ -292,6 +323,7 @@ _SPOKEN_TO = re.compile(
     r"|feliz anivers[aá]rio|congrats|congratulations|welcome|bem[- ]vind[oa]|tchau|bye|cadê)[ ,]{1,2}$"
 )
 _TITLE_BEFORE = re.compile(r"(?i)\b(?:sra?|dra?|mrs?|ms|profa?)\.? $")
+_TITLE_ENDINGS = frozenset("rasſfRASF.")
 _SPEAKS = re.compile(r"(?i) (?:said|says|told me|told us|asked|thinks|disse|falou|mandou|perguntou|chegou|dijo)\b")
 _POSSESSIVE = re.compile(r"['’]s\b(?! (?:all|not|be|see|a\b))")
 _VERB_AFTER = {
@@ -356,10 +388,11 @@ class NameIndex:
             self._needles.pop(needle, None)
         self._texts = sorted(self._needles)
         self._found = [self._needles[text] for text in self._texts]
-        self._automaton = AhoCorasick(self._texts or ["\x00"], matchkind=MatchKind.Standard)
-        suspects = sorted({*self._texts, *map(fold, MARKERS)})
-        self._suspects = AhoCorasick(suspects, matchkind=MatchKind.Standard)
-        self._suspect_needles = [None if text in _MARKERS else self._needles[text] for text in suspects]
+        self._automaton = AhoCorasick(
+            self._texts or ["\x00"], matchkind=MatchKind.Standard, implementation=Implementation.DFA
+        )
+        self._within_words = np.array([needle.unspaced or needle.prefixed for needle in self._found], np.bool_)
+        self._certain = np.array([needle.strength == STRONG for needle in self._found], np.bool_)
 
     @staticmethod
     def _forms(entity: Entity, name: str) -> list[tuple[str, int, int]]:
@@ -448,7 +481,7 @@ class NameIndex:
         if word in _MONTHS and (_MONTH_BEFORE.search(before) or _MONTH_AFTER.match(after)):
             return False
         if not (first.isupper() or first.lower() == first.upper()):
-            if _TITLE_BEFORE.search(before):
+            if before[-2:-1] in _TITLE_ENDINGS and _TITLE_BEFORE.search(before):
                 return True
             if needle.strength == GUESS:
                 return False
@@ -456,7 +489,7 @@ class NameIndex:
                 return True
             if (not before and after[:2] == ", ") or (before[-2:] == ", " and after in ("?", "!")):
                 return True
-            return bool(_SPOKEN_TO.search(before)) and not after[1:2].isalpha()
+            return not after[1:2].isalpha() and bool(_SPOKEN_TO.search(before))
         lead = before.rstrip(" \u00a0\"'“‘(*_~@#")
         starts = not lead or lead[-1] in ".!?…\n:;–—•>-" or "\n" in before[len(lead) :]
         within = not starts or bool(_TITLE_BEFORE.search(before))
@@ -466,11 +499,34 @@ class NameIndex:
             return within or not (verb and verb.match(after))
         return within and not text.isupper()
 
+    def _drawn_out(self, text: str, folded: str, places: Iterable[int]) -> Iterator[tuple[int, int, _Needle]]:
+        """Names once the letters that stand there three times or more stand once or twice ("Oweeeen", "Hannnah").
+
+        Args:
+            text, folded: The text and its folded form.
+            places: Where, in order, such letters stand; the words around them are looked at.
+        """
+        end = 0
+        for place in places:
+            if place < end:
+                continue
+            start = end = place
+            while start and folded[start - 1].isalpha():
+                start -= 1
+            while end < len(folded) and folded[end].isalpha():
+                end += 1
+            for kept in (r"\1", r"\1\1"):
+                needle = self._needles.get(_THRICE.sub(kept, folded[start:end]))
+                if needle and (needle.strength == STRONG or (needle.strength == WORD and text[start].isupper())):
+                    yield start, end, needle
+                    break
+
     def _name_spans(self, text: str, taken: Sequence[Found]) -> list[tuple[int, int, set[int], set[int]]]:
         """Start, end, owners and bearers of every mention, in order, without overlaps."""
         folded = fold(text)
         matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
-        if not matches:
+        drawn = list(self._drawn_out(text, folded, [run.start() for run in _THRICE.finditer(folded)]))
+        if not matches and not drawn:
             return []
         tags = [match.span() for match in _TAG.finditer(text)] if "@" in text or "#" in text else []
         sure: list[tuple[int, int, _Needle]] = []
@@ -489,6 +545,7 @@ class NameIndex:
                             break
                 continue
             (sure if self._counts(text, folded, start, stop, needle) else unsure).append((start, stop, needle))
+        sure += [word for word in drawn if not any(word[0] < found.end and word[1] > found.start for found in taken)]
         if not sure:
             return []
         if unsure:
@@ -541,16 +598,21 @@ class NameIndex:
                 return True
         return False
 
-    def find(self, text: str) -> list[Found]:
-        """Names and personal data in a text that went through `clean`, in order, without overlaps."""
-        found = find_patterns(text, self.region, self.named)
+    def find(self, text: str, shaped: bool = True) -> list[Found]:
+        """Names and personal data in a text that went through `clean`, in order, without overlaps.
+
+        Args:
+            text: Any length.
+            shaped: Whether there may be anything but names: False where `SUSPECT` found nothing.
+        """
+        found = find_patterns(text, self.region, self.named) if shaped else []
         for place, item in enumerate(found):
             if item.kind == "phone" and self.phones:
                 digits = phone_digits(text[item.start : item.end], self.region)
                 known = self.phones.get(digits or "")
                 if known is not None:
                     found[place] = Found(item.start, item.end, "name", self.entities[known].replacement)
-        if self.phones:
+        if self.phones and shaped:
             found += self._known_numbers(text, found)
         spans = self._name_spans(text, found)
         for start, end, owners, _bearers in spans:
@@ -577,10 +639,13 @@ class NameIndex:
                 found.append(Found(start, end, "name", replacements.pop() if len(replacements) == 1 else SOMEONE))
         return found
 
-    def redact(self, text: str, count: Callable[[str], None] | None = None) -> str:
-        """`text` without names and personal data; `count` is told the kind of everything that was replaced."""
+    def redact(self, text: str, count: Callable[[str], None] | None = None, shaped: bool = True) -> str:
+        """`text` without names and personal data; `count` is told the kind of everything that was replaced.
+
+        `shaped` as for `find`.
+        """
         text = clean(text)
-        found = self.find(text)
+        found = self.find(text, shaped)
         if not found:
             return text
         pieces, at = [], 0
@@ -594,48 +659,46 @@ class NameIndex:
 
     # --- Many texts ---
 
-    def suspects(self, texts: list[str]) -> set[int]:
-        """Which of the texts may hold a name or the beginning of a credential; the others surely hold none.
+    def suspects(self, joined: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The numbers of the texts in a batch that hold a name, or now and then what only looks like one.
 
-        Hashtags, handles and links are not looked into: whoever calls this treats texts with
-        `SUSPECT_SIGNS` as suspect.
+        Hashtags, handles and links are not looked into: whoever calls this treats texts that hold one as suspect.
 
         Args:
-            texts: Without the character U+001E.
+            joined: Every text between two characters U+001E, the first and the last text too.
         """
-        original = "\x1e".join(texts)
-        folded = "\x1e".join([text.translate(_FOLD) for text in texts]) + "\x1e"
-        matches = self._suspects.find_matches_as_indexes(folded, overlapping=True)
-        needles = self._suspect_needles
-        starts: list[int] = []
-        for index, start, end in matches:
-            needle = needles[index]
-            if needle is not None and not needle.unspaced and not needle.prefixed:
-                # Most matches lie within a longer word.
-                small = original[start].islower()
-                if start and original[start - 1].isalpha() and (small or original[start - 1].isupper()):
-                    continue
-                if folded[end].isalpha():
-                    if folded[end] != folded[end - 1] and folded[end] != "s" and original[end].islower():
-                        continue
-                    if self._boundaries(original, folded, start, end, needle) < 0:
-                        continue
-                if small and needle.strength < STRONG and not self._counts(original, folded, start, end, needle):
-                    continue
-            starts.append(start)
-        return _rows_of(folded, starts)
-
-
-def _rows_of(joined: str, starts: Iterable[int]) -> set[int]:
-    """The numbers of the rows (divided by U+001E) in which the places `starts` lie."""
-    rows: set[int] = set()
-    row, row_end = 0, joined.find("\x1e")
-    for start in sorted(starts):
-        while 0 <= row_end < start:
-            row += 1
-            row_end = joined.find("\x1e", row_end + 1)
-        rows.add(row)
-    return rows
+        points = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+        codes = _fold_points(points)
+        folded = codes.tobytes().decode("utf-32-le")
+        found = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+        matches = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
+        numbers, starts, ends = matches.T
+        # Most matches lie within a longer word: what `_boundaries` says of these, for all of them at once.
+        before, first, last, after = (_LETTERS[points[at]] for at in (starts - 1, starts, ends - 1, ends))
+        glued = (before & first & _LETTER > 0) & (first & ~before & _CAPITAL == 0)
+        longer = (last & after & _LETTER > 0) & (after & ~last & _CAPITAL == 0)
+        ending = _FOLDED[points[ends]]
+        drawn = (ending == _FOLDED[points[ends - 1]]) | (ending == ord("s"))
+        within = self._within_words[numbers]
+        open_ended = within | (~glued & longer & drawn)
+        places: list[int] = []
+        for number, start, end in matches[open_ended].tolist():
+            needle = self._found[number]
+            stop = self._boundaries(joined, folded, start, end, needle)
+            if stop >= 0 and self._counts(joined, folded, start, stop, needle):
+                places.append(start)
+        whole = ~(within | glued | longer)
+        certain = self._certain[numbers]
+        places += starts[whole & certain].tolist()
+        for number, start, end in matches[whole & ~certain].tolist():
+            if self._counts(joined, folded, start, end, self._found[number]):
+                places.append(start)
+        # The last two of three or more of the same letter, with another letter behind them.
+        same = codes[1:] == codes[:-1]
+        runs = np.flatnonzero(same[:-2] & same[1:-1] & ~same[2:]) + 1
+        runs = runs[_LETTERS[points[runs]] & _LETTERS[points[runs + 2]] & _LETTER > 0]
+        places += [start for start, _end, _needle in self._drawn_out(joined, folded, runs.tolist())]
+        return np.searchsorted(np.flatnonzero(points == 0x1E), np.array(places, np.int64)) - 1
 
 
 def is_pronoun(name: str) -> bool:

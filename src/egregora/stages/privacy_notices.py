@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from egregora.stages.privacy_names import clean, is_pronoun
 
@@ -50,11 +51,13 @@ _NAMELIKE = re.compile(
 )
 
 
-def _rules(*patterns: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(rf"^(?:{pattern})[.!]?$", re.IGNORECASE | re.DOTALL) for pattern in patterns)
+@cache
+def _compiled(rule: str) -> re.Pattern[str]:
+    """A rule when it is first needed: compiling all of them takes longer than a small chat."""
+    return re.compile(rf"^(?:{rule})[.!]?$", re.IGNORECASE | re.DOTALL)
 
 
-_RULES = _rules(
+_RULES = (
     # English
     r"(?P<a>.+?) (?:added|removed|invited) (?P<b>.+?)(?: (?:to|from) (?:the|this) (?:group|community))?",
     rf"(?P<a>.+?) changed the (?:subject|group name|group subject|name of this group|group's name) from {_T} to {_T2}",
@@ -172,7 +175,7 @@ def read_notice(text: str) -> Notice | None:
     if "\n" not in text and _PLAIN.match(text) and not _NAMELIKE.search(text):
         return Notice(text)
     for rule in _RULES:
-        match = rule.match(text)
+        match = _compiled(rule).match(text)
         if match:
             groups = match.groupdict()
             people: list[tuple[int, int]] = []
