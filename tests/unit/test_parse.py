@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -217,6 +220,33 @@ def test_sources_are_found_by_entry_point(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="unknown source 'telegraph'") as caught:
             choose_source(archive, "telegraph")
     assert "whatsapp" in caught.value.hint
+
+
+def test_sources_can_be_given(tmp_path: Path) -> None:
+    """What is chosen from is the caller's, for one export and for several."""
+    path = chat(tmp_path, "a", DAY_ONE)
+    mine = {"whatsapp": replace(known_sources()["whatsapp"], name="pigeon")}
+    for paths in ((path,), (path, path)):
+        reader = parse(Files(paths), Config(), run_id="r", context=StageContext(tmp_path), sources=mine)
+        assert {row["source"] for batch in reader for row in batch.to_pylist()} == {"pigeon"}
+        with pytest.raises(ExportError, match="no chat"):
+            parse(Files(paths), Config(), run_id="r", context=StageContext(tmp_path), sources={})
+
+
+def test_one_export_needs_neither_duckdb_nor_ibis(tmp_path: Path) -> None:
+    """Parsing one export into Parquet imports neither, nor pandas: that is 100 MB and half a second."""
+    path = write_export(tmp_path / "e.zip", messages=50)
+    code = (
+        "import sys; from pathlib import Path; from egregora.config import Config\n"
+        "from egregora.database.ir_schema import RAW_MESSAGES; from egregora.pipeline.checkpoint import stream_rows\n"
+        "from egregora.pipeline.stage import Files, StageContext; from egregora.stages.parse import parse\n"
+        "path = Path(sys.argv[1])\n"
+        "rows = parse(Files((path,)), Config(), run_id='r', context=StageContext(path.parent))\n"
+        "stream_rows(path.with_suffix('.parquet'), rows, RAW_MESSAGES)\n"
+        "print(sorted({'duckdb', 'ibis', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_stage_is_declared() -> None:

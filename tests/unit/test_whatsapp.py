@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from egregora.config import ParseConfig
 from egregora.errors import ExportError
 from egregora.sources.archive import open_archive
-from egregora.sources.whatsapp import SOURCE, headers, records
+from egregora.sources.whatsapp import SOURCE, headers, read_export, records
 from egregora.testing import STYLES, chat_lines, zip_of
 
 
-def read(path: Path, **config: Any) -> tuple[list[dict[str, Any]], Any]:
+def read(path: Path, block_bytes: int = 1 << 20, **config: Any) -> tuple[list[dict[str, Any]], Any]:
     with open_archive(path) as archive:
-        reading = SOURCE.read(archive, ParseConfig(**config))
+        reading = read_export(archive, ParseConfig(**config), block_bytes=block_bytes)
         batches = [batch for batch in reading.batches if len(batch)]
         return [row for batch in batches for row in batch.to_pylist()], reading
 
@@ -470,18 +470,45 @@ def test_damaged_text_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert [row["text"] for row in read(path)[0]] == ["café", "ok"]
 
 
-def test_lines_are_accounted_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_accounted_for(tmp_path: Path) -> None:
     """Every line is a header's, a continuation, or before the first message; also where blocks cut through messages."""
     text = "a preamble\nof two lines\n" + "".join(chat_lines(messages=300, seed=3))
     whole = read_text(tmp_path, text)
-    monkeypatch.setattr(records, "BLOCK_BYTES", 700)
-    rows, reading = read(tmp_path / "chat.txt")
+    rows, reading = read(tmp_path / "chat.txt", block_bytes=700)
     assert rows == whole
     assert len(rows) == reading.counts["headers"] == 302
     assert reading.counts["before the first message"] == 2
     assert reading.counts["lines"] == text.count("\n")
     assert reading.counts["lines"] == reading.counts["headers"] + reading.counts["continuations"] + 2
     assert sum(row["text"].count("\n") for row in rows) == reading.counts["continuations"]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 40, 1 << 20])
+def test_lines_that_differ_from_the_rest(tmp_path: Path, block_bytes: int) -> None:
+    """Other spaces and dashes in a header, marks, impossible days, bad bytes and a lost last newline: all are read."""
+    path = tmp_path / "c.txt"
+    path.write_bytes(
+        "13/10/2023, 21:07 - Ana: one\r\n13/10/2023, 21:07 - Bo: two\n\n"
+        "13/10/2023,\u00a021:08 – Ana: a - b: c, d\n\u200e13/10/2023, 21:09 - ~\u202fAna: \u00e9\n"
+        "31/02/2023, 21:10 - Bo: no\n13/10/2023, 21:11 - a \xff".encode().replace(b"\xc3\xbf", b"\xff")
+    )
+    rows, reading = read(path, block_bytes=block_bytes)
+    assert [short(row) for row in rows] == [
+        ("2023-10-13 21:07:00", "Ana", "text", "one"),
+        ("2023-10-13 21:07:00", "Bo", "text", "two\n"),
+        ("2023-10-13 21:08:00", "Ana", "text", "a - b: c, d"),
+        ("2023-10-13 21:09:00", "Ana", "text", "é\n31/02/2023, 21:10 - Bo: no"),
+        ("2023-10-13 21:11:00", None, "system", "a \ufffd"),
+    ]
+    assert reading.counts == {"lines": 7, "headers": 5, "continuations": 2, "before the first message": 0}
+
+
+def test_endless_message_is_refused(tmp_path: Path) -> None:
+    """A text that never begins a second message doesn't fill the memory."""
+    path = tmp_path / "c.txt"
+    path.write_bytes(b"13/10/2023, 21:07 - N: x\n" + b"y" * records.MAX_MESSAGE_BYTES)
+    with pytest.raises(ExportError, match="longer than any message"):
+        read(path, block_bytes=8 << 20)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -522,13 +549,12 @@ def test_messages_come_back_in_every_style(style: str, messages: list[tuple[int,
     assert [(row["ts"], row["author_raw"], row["text"]) for row in rows] == wanted
 
 
-def test_batches_share_a_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_share_a_schema(tmp_path: Path) -> None:
     """All batches of a reading have the same columns and types."""
-    monkeypatch.setattr(records, "BLOCK_BYTES", 2000)
     path = tmp_path / "c.txt"
     path.write_text("".join(chat_lines(messages=200)))
     with open_archive(path) as archive:
-        batches = list(SOURCE.read(archive, ParseConfig()).batches)
+        batches = list(read_export(archive, ParseConfig(), block_bytes=2000).batches)
     assert len(batches) > 5
     assert len({str(batch.schema) for batch in batches}) == 1
     assert pa.Table.from_batches(batches).num_rows == 202

@@ -112,7 +112,7 @@ def choose_source(archive: Archive, name: str, sources: Mapping[str, Source] | N
         if name not in sources:
             raise ConfigError(f"unknown source '{name}'", hint=f"known sources: auto, {names}")
         return sources[name]
-    scores = {source.name: source.detect(archive) for source in sources.values()}
+    scores = {known: source.detect(archive) for known, source in sources.items()}
     best = max(scores, key=lambda known: scores[known], default="")
     if not best or scores[best] <= 0:
         raise ExportError(

@@ -258,35 +258,34 @@ def read_records(
     Raises:
         ExportError: while it is gone through: the archive is damaged, or a message is longer than any can be.
     """
-    cutter = _Cutter(chat, decision, title, members, timezone, counts)
-    for block in ahead(_blocks(archive, chat, block_bytes)):
-        if (batch := cutter.feed(block)) is not None:
-            yield batch
-    if (batch := cutter.feed(b"", last=True)) is not None:
-        yield batch
+    cutter = _Cutter(chat, decision, timezone, counts)
+    reader = _Reader(title, members)
+    for records in ahead(cutter.cut(_blocks(archive, chat, block_bytes))):
+        yield reader.batch(records)
+
+
+class _Records(NamedTuple):
+    """Records, cut: their times, the numbers of their authors (-1 in a notice), the authors by number, the bodies."""
+
+    moments: Ints
+    authors: Places
+    names: list[str]
+    bodies: pa.Array
 
 
 class _Cutter:
-    def __init__(
-        self,
-        chat: Chat,
-        decision: Decision,
-        title: str | None,
-        members: Mapping[str, int],
-        timezone: str,
-        counts: dict[str, int],
-    ) -> None:
+    """Cuts a chat's text into records."""
+
+    def __init__(self, chat: Chat, decision: Decision, timezone: str, counts: dict[str, int]) -> None:
         style = decision.style
         header = style.pattern("dm" if decision.order in ("dmy", "ydm") else "md")
         self._header = f"^{header}"
         self._python = re.compile(header)
         self._clock = _Clock(decision, timezone)
-        self._bodies = BodyReader(members)
-        self._title = title
         self._colon = _colon(chat.sample, header)
         self._bracket = style.bracket
         self._gap, self._end = self._literals(chat.sample)
-        self._authors: dict[str, str] = {}
+        self._authors: dict[str, tuple[str, bool]] = {}
         self._known: set[str] = set()
         self._tail = b""
         self._counts = counts
@@ -303,7 +302,15 @@ class _Cutter:
             found[_Literal.of(gap, match[1]), _Literal.of(end, match[2])] += 1
         return found.most_common(1)[0][0] if found else (_Literal(b"", 0), _Literal(b"", 0))
 
-    def feed(self, block: bytes, *, last: bool = False) -> pa.RecordBatch | None:
+    def cut(self, blocks: Iterator[bytes]) -> Iterator[_Records]:
+        """The records of a text that comes in blocks, about as many at a time as a block holds."""
+        for block in blocks:
+            if (records := self._feed(block)) is not None:
+                yield records
+        if (records := self._feed(b"", last=True)) is not None:
+            yield records
+
+    def _feed(self, block: bytes, *, last: bool = False) -> _Records | None:
         """The records that end within what came so far; the last one waits for the next block."""
         data = self._tail + block
         if len(data) > MAX_MESSAGE_BYTES:
@@ -341,7 +348,7 @@ class _Cutter:
             return None
         stops = heads[1:] - 1  # without the last line's end
         authors, names, bodies = self._author_and_body(text, rests[:headers], stops)
-        return self._classified(moments[:headers], authors, [self._author(name) for name in names], bodies)
+        return _Records(moments[:headers], authors, [self._author(name)[0] for name in names], bodies)
 
     def _headers(self, text: _Text, heads: Places) -> tuple[Places, Places, Ints]:
         """Where headers begin, where what follows them begins, and their times; lines without a possible time go."""
@@ -369,7 +376,7 @@ class _Cutter:
         names = [self._trimmed(name) for name in encoded.dictionary.to_pylist()]
         authors = np.full(len(rests), -1, np.int32)
         authors[found] = encoded.indices.to_numpy()
-        strange = np.array([_is_notice(name) or ":" in name for name in names] + [True])
+        strange = np.array([self._author(name)[1] for name in names] + [True])
         self._known.update(name for name, wrong in zip(names, strange.tolist(), strict=False) if not wrong)
         odd = strange[authors]
         if odd.any():
@@ -383,10 +390,14 @@ class _Cutter:
     def _trimmed(self, text: str) -> str:
         return text.lstrip(SPACES) if self._bracket else text
 
-    def _author(self, raw: str) -> str:
-        if raw not in self._authors:
-            self._authors[raw] = author_name(raw)
-        return self._authors[raw]
+    def _author(self, raw: str) -> tuple[str, bool]:
+        """The author's name, and whether it looks like the beginning of a notice instead."""
+        known = self._authors.get(raw)
+        if known is None:
+            known = author_name(raw), ":" in raw or _is_notice(raw)
+            if not known[1]:
+                self._authors[raw] = known
+        return known
 
     def _odd(self, text: str) -> tuple[str | None, str]:
         """Author and body where no `: ` divides them, or what stands before it is no name.
@@ -403,8 +414,17 @@ class _Cutter:
             return name, body
         return None, text
 
-    def _classified(self, moments: Ints, authors: Places, names: list[str], bodies: pa.Array) -> pa.RecordBatch:
-        """The batch; bodies that may be more than text are read, each spelling once."""
+
+class _Reader:
+    """Tells what records are: text, files, polls, notices, …"""
+
+    def __init__(self, title: str | None, members: Mapping[str, int]) -> None:
+        self._title = title
+        self._bodies = BodyReader(members)
+
+    def batch(self, records: _Records) -> pa.RecordBatch:
+        """Records as rows; bodies that may be more than text are read, each spelling once."""
+        moments, authors, names, bodies = records
         marked = pc.or_(pc.match_substring_regex(bodies, CANDIDATES), pc.is_in(bodies, _WHOLE))
         found = bodies.filter(marked).dictionary_encode()
         raws = found.dictionary.to_pylist()
@@ -469,12 +489,11 @@ def _maybe_notice(raw: str, body: Body) -> bool:
 
 
 def _named(numbers: Places, names: list[str]) -> pa.DictionaryArray:
-    """Names by number, NULL for -1. Two numbers may have one name: Parquet wants each only once."""
-    distinct = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    places = np.array([*(distinct[name] for name in names), 0], np.int32)[numbers]
-    validity = None if (numbers >= 0).all() else _bits(numbers >= 0)
-    indices = pa.Array.from_buffers(pa.int32(), len(places), [validity, pa.py_buffer(places)])
-    return pa.DictionaryArray.from_arrays(indices, pa.array(list(distinct), pa.string()))
+    """Names by number, NULL for -1."""
+    known = numbers >= 0
+    validity = None if known.all() else _bits(known)
+    indices = pa.Array.from_buffers(pa.int32(), len(numbers), [validity, pa.py_buffer(numbers)])
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
 
 
 def _text(data: bytes) -> bytes:
