@@ -38,7 +38,7 @@ class ExportError(EgregoraError):
 
 
 class PrivacyError(EgregoraError):
-    """Something that leaves the machine was asked for without a completed privacy run."""
+    """Something that leaves the machine did not go through the privacy stage, or would still give somebody away."""
 
 
 class RunLookupError(EgregoraError):

@@ -94,6 +94,9 @@ def write(
             help="Run this stage (without a name: all) even if nothing changed.",
         ),
     ] = "",
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Lay the site out even if a name or personal data was found on it.")
+    ] = False,
 ) -> None:
     """Turn exports into a blog, or bring it up to date.
 
@@ -105,7 +108,7 @@ def write(
         "parse": {"timezone": timezone, "date_order": date_order},
         "write": {"window": window, "from_date": from_date, "to_date": to_date},
     }
-    _write(exports, folder, _given(overrides), up_to, force)
+    _write(exports, folder, _given(overrides), up_to, force, allow_leak)
 
 
 def _given(overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -116,7 +119,12 @@ def _given(overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _write(
-    exports: list[Path], folder: Path, overrides: dict[str, dict[str, Any]], up_to: str, force: str
+    exports: list[Path],
+    folder: Path,
+    overrides: dict[str, dict[str, Any]],
+    up_to: str,
+    force: str,
+    allow_leak: bool = False,
 ) -> tuple[StorageManager, Outcome]:
     from egregora.config import load_config
     from egregora.database.storage import StorageManager
@@ -131,7 +139,7 @@ def _write(
 
     began = time.perf_counter()
     with _progress(storage):
-        outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force)
+        outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
     _report(outcome, storage, time.perf_counter() - began)
     return storage, outcome
 

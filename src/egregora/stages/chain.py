@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egregora.errors import BlobError, ExportError, StorageError
+from egregora.errors import BlobError, ExportError, PrivacyError, StorageError
 from egregora.pipeline.runner import run_stage
 from egregora.pipeline.stage import Files
 
@@ -61,6 +62,7 @@ def write_site(
     *,
     up_to: str = STAGES[-1],
     force: str = "",
+    allow_leak: bool = False,
 ) -> Outcome:
     """Run the stages up to `up_to`, each tracked, and lay out the site.
 
@@ -71,8 +73,10 @@ def write_site(
         site: The folder that the pages go to.
         up_to: Name of the last stage to run.
         force: Name of a stage that runs even if nothing changed, or `all`.
+        allow_leak: Whether pages on which a name or personal data was found are laid out all the same.
 
     Raises:
+        PrivacyError: the pages would give somebody away. The site's folder stays as it was.
         EgregoraError: something that the user can act on. What is done until then is kept.
     """
     files = Files(tuple(path.absolute() for path in exports))
@@ -81,11 +85,11 @@ def write_site(
     with ThreadPoolExecutor(max_workers=1) as keeper:
         try:
             tables = _run(files, config, storage, up_to, forced, outcome, keeper)
-            _lay_out(tables, storage, site, outcome)
+            _lay_out(tables, config, storage, site, outcome, allow_leak)
         except BlobError:
             # A page or picture that an earlier run kept is gone: make them again. That gives the same bytes.
             tables = _run(files, config, storage, up_to, forced | {"enrich", "publish"}, outcome, keeper)
-            _lay_out(tables, storage, site, outcome)
+            _lay_out(tables, config, storage, site, outcome, allow_leak)
     return outcome
 
 
@@ -154,8 +158,15 @@ def _prepared(name: str, files: Files, tables: dict[str, Result]) -> tuple[Any, 
     return PUBLISH, tables["rank"], {"messages": tables["enrich"]}
 
 
-def _lay_out(tables: dict[str, Result], storage: StorageManager, site: Path, outcome: Outcome) -> None:
-    """Bring the site's folder up to date, if the pages are made."""
+def _lay_out(
+    tables: dict[str, Result],
+    config: Config,
+    storage: StorageManager,
+    site: Path,
+    outcome: Outcome,
+    allow_leak: bool,
+) -> None:
+    """Bring the site's folder up to date, if the pages are made and give nobody away."""
     if "publish" not in tables:
         return
     import duckdb
@@ -163,12 +174,49 @@ def _lay_out(tables: dict[str, Result], storage: StorageManager, site: Path, out
     from egregora.site.layout import lay_out
 
     with duckdb.connect() as con:
-        pages = con.read_parquet(str(tables["publish"].origin.path)).project("path, blob, bytes").fetchall()
+        pages = con.read_parquet(str(tables["publish"].origin.path)).project("path, blob, bytes, kind").fetchall()
+    _audit(pages, tables, config, storage, site, outcome, allow_leak)
     laid = lay_out(
-        pages,
+        [page[:3] for page in pages],
         blobs=storage.directory / "blobs",
         folder=site,
         manifest=storage.directory / "site-manifest.json",
     )
     outcome.written, outcome.removed = laid.written, laid.removed
     outcome.index = site / "index.html"
+
+
+def _audit(
+    pages: list[tuple[str, str, int, str]],
+    tables: dict[str, Result],
+    config: Config,
+    storage: StorageManager,
+    site: Path,
+    outcome: Outcome,
+    allow_leak: bool,
+) -> None:
+    """Refuse pages that give somebody away. Pages that passed are remembered by their hash, and not searched again."""
+    passed = storage.directory / "audited"
+    state = f"{tables['parse'].origin.output_hash} {tables['publish'].origin.output_hash}\n"
+    if passed.exists() and passed.read_text(encoding="ascii", errors="replace") == state:
+        return
+    from egregora.stages.audit import audit_pages, summary
+
+    findings = audit_pages(
+        [(path, blob, kind) for path, blob, _, kind in pages],
+        blobs=storage.directory / "blobs",
+        parsed=tables["parse"].origin.path,
+        config=config,
+    )
+    if not findings:
+        # Where that can't be written, the next run searches again; layout says what is wrong with the folder.
+        with contextlib.suppress(OSError):
+            passed.write_text(state, encoding="ascii")
+    elif allow_leak:
+        outcome.warnings.append(f"the site gives away {summary(findings)}; it was laid out all the same")
+    else:
+        raise PrivacyError(
+            f"the site would give away {summary(findings)}",
+            hint=f"see where with: egregora privacy audit --site {site.parent}; then add the words to also_redact in "
+            "egregora.toml, or lay it out all the same with --allow-leak",
+        )

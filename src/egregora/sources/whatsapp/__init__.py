@@ -179,7 +179,7 @@ def _texts(archive: Archive, chat: Chat) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(chat.encoding)("replace")
     left = ""
     with archive.open(chat.member.index) as file:
-        while data := file.read(1 << 20):
+        while data := file.read(1 << 18):
             left += decoder.decode(data)
             end = left.rfind("\n") + 1
             yield left[:end]
