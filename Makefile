@@ -27,7 +27,7 @@ check: $(INSTALLED) ## Lint, format, types, documents
 	@$(BIN)/ruff check src tests benchmarks docs
 	@$(BIN)/ruff format --check src tests benchmarks docs
 	@$(BIN)/mypy
-	@$(BIN)/cog --check -r docs/reference/*.md
+	@$(BIN)/cog --check --diff docs/reference/*.md
 
 docs: $(INSTALLED) ## Write the generated parts of the documents anew
 	@$(BIN)/cog -r docs/reference/*.md

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import unquote, urlsplit
 
 import nh3
@@ -21,6 +21,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from egregora.config import SiteConfig
 from egregora.database.ir_schema import PAGES
 from egregora.errors import ConfigError, StorageError
 from egregora.site.markup import MarkupRenderer, _Markdown
@@ -469,11 +470,10 @@ class TestLanguage:
         assert "4 a 9 de março de 2024" in page.text
         assert next(page.all("h1"))["lang"] == "en"
 
-    def test_another_language_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError) as caught:
-            publish_site(tmp_path, [], site={"language": "xx"})
-        assert caught.value.hint == "use one of: en, pt"
-        assert words_for("pt")["tags"] == "Etiquetas"
+    def test_every_language_that_the_configuration_allows_has_words(self) -> None:
+        allowed = get_args(SiteConfig.model_fields["language"].annotation)
+        assert set(allowed) == set(WORDS)
+        assert [words_for(language)["tags"] for language in allowed] == ["Tags", "Etiquetas"]
 
     @pytest.mark.parametrize("address", ["example.org", "ftp://example.org", "https://", "https://example.org/?q=1"])
     def test_an_address_that_is_none_is_refused(self, tmp_path: Path, address: str) -> None:

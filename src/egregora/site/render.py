@@ -55,9 +55,8 @@ class SiteSettings:
         """The settings as the pages need them.
 
         Raises:
-            ConfigError: the language has no words, or the address is none.
+            ConfigError: the address is none.
         """
-        words_for(language)
         address = base_url.strip()
         if address:
             parts = urlsplit(address)

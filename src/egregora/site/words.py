@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from egregora.errors import ConfigError
-
-__all__ = ["LANGUAGES", "WORDS", "date_range", "day", "month", "plural", "words_for"]
+__all__ = ["WORDS", "date_range", "day", "month", "plural", "words_for"]
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -96,7 +94,6 @@ WORDS: dict[str, dict[str, str]] = {
 }
 """Language → key → words. `one|many` where a number `{n}` stands in it."""
 
-LANGUAGES = tuple(WORDS)
 
 # Our own table, not the machine's locale: the same site everywhere.
 _MONTHS = {
@@ -112,15 +109,7 @@ _MONTHS = {
 
 
 def words_for(language: str) -> dict[str, str]:
-    """The site's own words in `language`.
-
-    Raises:
-        ConfigError: the site doesn't speak it.
-    """
-    if language not in WORDS:
-        raise ConfigError(
-            f"site.language: the site has no words in '{language}'", hint=f"use one of: {', '.join(LANGUAGES)}"
-        )
+    """The site's own words in `language`, one of those that the configuration allows."""
     return WORDS[language]
 
 

@@ -38,7 +38,7 @@ def publish(table: Any, config: Any, *, run_id: str, context: Any) -> pa.Table:
         `PAGES`, one row a file, ordered by path.
 
     Raises:
-        ConfigError: `site.language` or `site.base_url` can't be used.
+        ConfigError: `site.base_url` can't be used.
         StorageError: a picture's bytes are missing or damaged.
     """
     settings = SiteSettings.checked(
