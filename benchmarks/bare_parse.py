@@ -2,6 +2,7 @@
 
     python benchmarks/bare_parse.py chat.txt          an Android export, "05/10/2023, 21:07 - Name: text"
     python benchmarks/bare_parse.py chat.txt --ios    an iPhone's, "[05/10/2023, 21:07:45] Name: text"
+    python benchmarks/bare_parse.py chat.txt --split " - "    headers of changing length, "5/10/23, 9:07 PM - Name"
 
 Nothing could be simpler and still call itself reading the export: no detection, no time arithmetic, no multi-line
 messages, no attachments, and the file is already unpacked.
@@ -45,8 +46,24 @@ def bare_ios(path: str) -> int:
     return count
 
 
+def bare_split(path: str, end: str) -> int:
+    """The same for headers of changing length: split every line at `end`, `, ` and `: `."""
+    count = 0
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        for line in file:
+            stamp, _, rest = line.partition(end)
+            date, _, clock = stamp.partition(", ")
+            author, _, text = rest.partition(": ")
+            if date and clock and author and text:
+                count += 1
+    return count
+
+
 if __name__ == "__main__":
     started = time.perf_counter()
-    found = (bare_ios if "--ios" in sys.argv else bare_android)(sys.argv[1])
+    if "--split" in sys.argv:
+        found = bare_split(sys.argv[1], sys.argv[-1])
+    else:
+        found = (bare_ios if "--ios" in sys.argv else bare_android)(sys.argv[1])
     taken = time.perf_counter() - started
     print(f"{found} messages, {taken:.3f} s")

@@ -27,7 +27,8 @@ from egregora.pipeline.checkpoint import stream_rows
 from egregora.pipeline.stage import Files, StageContext
 from egregora.stages.parse import parse
 out = Path(sys.argv[2])
-stream_rows(out, parse(Files((Path(sys.argv[1]),)), Config(), run_id="-", context=StageContext(out.parent)), RAW_MESSAGES)
+rows = parse(Files((Path(sys.argv[1]),)), Config(), run_id="-", context=StageContext(out.parent))
+stream_rows(out, rows, RAW_MESSAGES)
 """
 
 
@@ -58,7 +59,10 @@ def main() -> None:
                 name = STYLES[style].text_name.format(title="Lake House Crew")
                 archive.extract(name, folder)
             loop = [sys.executable, str(Path(__file__).with_name("bare_parse.py")), str(Path(folder, name))]
-            loop += ["--ios"] if STYLES[style].ios else []
+            if style not in ("android", "ios"):
+                loop += ["--split", "] " if STYLES[style].ios else " - "]
+            elif style == "ios":
+                loop.append("--ios")
             ours = [sys.executable, "-c", PARSE, str(export), str(Path(folder, "rows.parquet"))]
             rounds = [(process(ours), process(loop)) for _ in range(chosen.rounds)]
             seconds, cpu = (statistics.median(mine[i] / bare[i] for mine, bare in rounds) for i in (0, 1))

@@ -135,7 +135,7 @@ _ANY_MENTION = re.compile(b"@(?:\xe2\x81\xa8|[0-9]{7})")
 def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
     """A reading's batches with ids and the columns that are the same for all rows."""
     ids = _Ids(thread)
-    for batch in reading.batches:
+    for batch in ahead(reading.batches):
         count = len(batch)
         if not count:
             continue

@@ -179,6 +179,7 @@ class _Clock:
         self._year, self._month, self._day = style.year, rest[not month_first], rest[month_first]
         self._zone = ZoneInfo(timezone)
         self._utc = timezone in ("UTC", "Etc/UTC")
+        self._iso = style.seconds and not style.day_word and style.colon == ":" and style.zero == "0"
         self.days = _Known(self._of_date)
         self.clocks = _Known(self._of_clock)
         self.changing: dict[int, datetime] = {}
@@ -203,10 +204,25 @@ class _Clock:
             return micros
         return micros - (offsets.pop() or timedelta()) // timedelta(microseconds=1)
 
-    @staticmethod
-    def _of_clock(text: str) -> int:
+    def _of_clock(self, text: str) -> int:
+        # There are 86,400 with seconds: they are reckoned from their 1,440 minutes.
+        if match := _SECONDS.fullmatch(text):
+            minute, second = self.clocks[match[1] + match[3]], int(match[2])
+            return minute + second * 1_000_000 if minute != _NONE and second < 60 else _NONE
         seconds = clock_seconds(text)
         return _NONE if seconds is None else seconds * 1_000_000
+
+    def times(self, clocks: pa.Array) -> Ints:
+        """Clocks as microseconds since midnight; `_NONE` where there is no such time."""
+        if self._iso:
+            # With seconds nearly all of them differ, and Arrow reads this one form.
+            try:
+                moments = pc.binary_join_element_wise("1970-01-01", clocks, " ").cast(pa.timestamp("us"))
+                found: Ints = moments.cast(pa.int64()).to_numpy().copy()
+                return found
+            except pa.ArrowInvalid:
+                pass  # an hour of one digit, a mark, 24:00 or no clock
+        return self.clocks.all(clocks)
 
     def moments(self, days: Ints, clocks: Ints) -> Ints:
         """Days and clocks together."""
@@ -222,6 +238,7 @@ class _Clock:
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
+_SECONDS = re.compile(r"(.*\d\D\d\d)\D(\d\d)(\D*)")
 _EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
 
 
@@ -356,7 +373,7 @@ class _Cutter:
         date_stops, clock_starts, _ = text.find(self._gap, heads, stops)
         clock_stops, rests, _ = text.find(self._end, clock_starts, stops)
         days = self._clock.days.all(text.pieces(heads, date_stops))
-        clocks = self._clock.clocks.all(text.pieces(clock_starts, clock_stops))
+        clocks = self._clock.times(text.pieces(clock_starts, clock_stops))
         # A mark, another kind of space or a day that doesn't exist: one by one.
         for i in np.flatnonzero((days == _NONE) | (clocks == _NONE)).tolist():
             start = int(heads[i])
