@@ -63,8 +63,6 @@ def parse(
         ConfigError: `parse.source` is unknown.
     """
     sources = known_sources() if sources is None else sources
-    # Arrow's own pools hold on to what one thread made and another let go: 50 MB more at the peak.
-    pa.set_memory_pool(pa.system_memory_pool())
     if len(files.paths) == 1:
         batches = _numbered(_progress(_export(files.paths[0], 0, config, context, sources), context))
         # The first batch is read here, so that an export that can't be read fails before anything is written.
