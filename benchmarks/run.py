@@ -293,7 +293,7 @@ def bench_parse(folder: Path) -> list[Figure]:
         # With the allocator that the program asks for.
         seconds, peak = process(
             [sys.executable, "-c", PARSE, str(packed), str(folder / "parsed.parquet")],
-            ARROW_DEFAULT_MEMORY_POOL="system",
+            ARROW_DEFAULT_MEMORY_POOL="jemalloc",
         )
         peaks.append(peak)
         return seconds
