@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import importlib.resources
 import textwrap
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from egregora.errors import ConfigError
 
@@ -23,6 +33,7 @@ __all__ = [
     "RankConfig",
     "SiteConfig",
     "WriteConfig",
+    "country_of",
     "default_toml",
     "load_config",
 ]
@@ -40,6 +51,25 @@ def _timezone(name: str) -> str:
     except (ValueError, OSError, KeyError):
         raise ValueError(f"unknown timezone '{name}'{nearest(name, sorted(available_timezones()))}") from None
     return name
+
+
+def _tzdata(name: str) -> list[list[str]]:
+    """A table of the time zone database."""
+    text = importlib.resources.files("tzdata.zoneinfo").joinpath(name).read_text(encoding="utf-8")
+    return [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+
+
+def country_of(timezone: str) -> str | None:
+    """The country (ISO 3166) that a timezone is in; None for one that is in none, such as `UTC`."""
+    return next((row[0] for row in _tzdata("zone.tab") if row[2] == timezone), None)
+
+
+def _region(code: str) -> str:
+    if code.lower() == "auto":
+        return "auto"
+    if code.upper() not in {row[0] for row in _tzdata("iso3166.tab")}:
+        raise ValueError(f"unknown country '{code}': two letters of ISO 3166 such as BR or PT, or auto")
+    return code.upper()
 
 
 def _window(text: str) -> str:
@@ -83,8 +113,8 @@ class PrivacyConfig(_Section):
 
     also_redact: tuple[SecretStr, ...] = ()
     """Further names or words to take out of every message, e.g. people who are talked of but don't write."""
-    default_region: str = "US"
-    """Country (ISO 3166) in which a phone number without country code is read, e.g. `BR`."""
+    default_region: Annotated[str, AfterValidator(_region)] = "auto"
+    """Country (ISO 3166, e.g. `BR`) in which a phone number without country code is read; `auto`: the timezone's."""
 
 
 class EnrichConfig(_Section):
@@ -109,6 +139,12 @@ class WriteConfig(_Section):
     """Windows with fewer messages of substance than this give no post."""
     max_quotes: int = Field(default=24, ge=1, le=200)
     """At most this many messages are quoted in a post."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_date and self.to_date and self.from_date > self.to_date:
+            raise ValueError(f"the first day, {self.from_date}, is after the last, {self.to_date}")
+        return self
 
 
 class RankConfig(_Section):

@@ -117,3 +117,35 @@ def test_a_configuration_can_not_be_changed() -> None:
     """What was hashed is what is read."""
     with pytest.raises(ValueError):
         Config().write.window = "1d"
+
+
+@pytest.mark.parametrize(
+    ("given", "zone", "region"),
+    [
+        ("auto", "Europe/Lisbon", "PT"),
+        ("auto", "America/Sao_Paulo", "BR"),
+        ("auto", "UTC", "US"),
+        ("br", "UTC", "BR"),
+        ("GB", "Europe/Lisbon", "GB"),
+    ],
+)
+def test_numbers_are_read_as_in_the_country_of_the_timezone(given: str, zone: str, region: str) -> None:
+    """Nobody should have to know that a phone number needs a country to be found."""
+    from egregora.stages.privacy import phone_region
+
+    overrides = {"privacy": {"default_region": given}, "parse": {"timezone": zone}}
+    assert phone_region(load_config(Path("nowhere.toml"), overrides=overrides)) == region
+
+
+@pytest.mark.parametrize("region", ["portugal", "XX", ""])
+def test_a_country_that_is_none_is_refused(region: str) -> None:
+    """A misspelt country would let numbers through in silence."""
+    with pytest.raises(ConfigError, match="unknown country"):
+        load_config(Path("nowhere.toml"), overrides={"privacy": {"default_region": region}})
+
+
+def test_days_in_the_wrong_order_are_refused() -> None:
+    """The first day can't be after the last."""
+    days = {"from_date": "2024-03-02", "to_date": "2024-03-01"}
+    with pytest.raises(ConfigError, match="is after the last"):
+        load_config(Path("nowhere.toml"), overrides={"write": days})

@@ -71,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app(args=write.with_force_value(given), prog_name="egregora")
     except SystemExit as end:
         code = end.code
+        if code == 130:
+            # Ctrl-C, which typer has taken by then.
+            typer.echo("egregora: interrupted; what is done is kept, the same command goes on from there", err=True)
         return code if isinstance(code, int) else int(bool(code))
     except EgregoraError as error:
         if debug:

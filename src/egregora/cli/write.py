@@ -41,10 +41,17 @@ def with_force_value(arguments: list[str]) -> list[str]:
     given = []
     for index, word in enumerate(arguments):
         following = arguments[index + 1] if index + 1 < len(arguments) else ""
-        if word == "--force" and following not in (*STAGE_NAMES, "all"):
+        if word == "--force" and following not in (*STAGE_NAMES, "all") and not _is_misspelt(following):
             word = "--force=all"
         given.append(word)
     return given
+
+
+def _is_misspelt(word: str) -> bool:
+    """Whether a word is most likely meant to be a stage."""
+    import difflib
+
+    return bool(difflib.get_close_matches(word, STAGE_NAMES, cutoff=0.7)) and not Path(word).exists()
 
 
 def _stage(value: str | None) -> str | None:
@@ -141,6 +148,12 @@ def _write(
     with _progress(storage):
         outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
     _report(outcome, storage, time.perf_counter() - began)
+    lasting = load_config(folder / "egregora.toml", site_key=storage.site_key())
+    if overrides.get("parse") and lasting.parse != config.parse:
+        keep = ", ".join(f"{key} = {value!r}" for key, value in overrides["parse"].items())
+        typer.echo(
+            f"To keep it for the next time, put this under [parse] in {_shown(folder / 'egregora.toml')}: {keep}"
+        )
     return storage, outcome
 
 
@@ -228,7 +241,7 @@ def init(
     settings = directory / "egregora.toml"
     if settings.exists():
         raise ConfigError(f"there is a site in {_shown(directory)} already", hint=f"change {_shown(settings)} instead")
-    storage = StorageManager(directory / ".egregora" / "egregora.duckdb")
+    storage = StorageManager(site_for_writing(directory) / ".egregora" / "egregora.duckdb")
     storage.create()
     storage.site_key()
     try:

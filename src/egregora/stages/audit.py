@@ -128,6 +128,7 @@ def _interface() -> tuple[frozenset[str], frozenset[str], frozenset[str], str]:
     """Texts, words and first words of interface and narration, and an expression that finds dates."""
     from egregora import site
     from egregora.site.words import WORDS
+    from egregora.stages.privacy_names import fold
     from egregora.stages.writers.phrases import language
 
     spoken = [language(code) for code in WORDS]
@@ -139,11 +140,13 @@ def _interface() -> tuple[frozenset[str], frozenset[str], frozenset[str], str]:
     said = [re.sub(r"\{[^}]*\}", "0", part) for text in said for part in text.split("|")]
     words = {word for text in said for word in _WORD.findall(text) if word.islower()} | set(_LOGGED)
     first = {match.group() for text in said if (match := _WORD.match(text))}
-    months = "|".join(month for one in spoken for month in one.months)
+    # In addresses of posts as `11-de-marco`.
+    named = [month for one in spoken for month in one.months]
+    months = "|".join(dict.fromkeys([*named, *map(fold, named)]))
     weekdays = "|".join(day for one in spoken for day in one.weekdays)
     parts = "|".join(_WORD.findall(" ".join(part.partition("}")[2] for one in spoken for part in one.parts)))
     dates = (
-        rf"\b\d{{1,2}} (?:de )?(?:{months})\b|\b(?:{months}) (?:de )?\d{{4}}\b"
+        rf"\b\d{{1,2}}[ -](?:de[ -])?(?:{months})\b|\b(?:{months}) (?:de )?\d{{4}}\b"
         rf"|\b(?:{weekdays})(?=,? (?:\d|(?:{parts})\b))"
     )
     return frozenset(texts), frozenset(words), frozenset(first), dates
@@ -411,13 +414,14 @@ def _quick_index(parsed: Path, config: Config) -> NameIndex:
     import duckdb
 
     from egregora.patterns import phone_digits
+    from egregora.stages.privacy import phone_region
     from egregora.stages.privacy_names import Entity, NameIndex, clean
 
     with duckdb.connect() as con:
         raw = f"FROM read_parquet({literal(parsed)}, hive_partitioning = false)"
         authors = [name for (name,) in con.execute(f"SELECT DISTINCT author_raw {raw} ORDER BY 1").fetchall() if name]
         titles = [name for (name,) in con.execute(f"SELECT DISTINCT thread_raw {raw} ORDER BY 1").fetchall() if name]
-    region = config.privacy.default_region.upper()
+    region = phone_region(config)
     entities = []
     for name in authors:
         digits = phone_digits(clean(name).strip("~ \u202f\u00a0\u2068\u2069"), region)
@@ -444,11 +448,12 @@ def audit_site(
         PrivacyError: the site has no key.
         StorageError: the site's records can't be read.
     """
+    from egregora.stages.privacy import phone_region
     from egregora.stages.privacy_names import NameIndex
 
     current = _current(storage)
     roster = _roster(storage, config, current.get("parse"))
-    region = config.privacy.default_region.upper()
+    region = phone_region(config)
     words = _Search(roster.index(region) if roster else NameIndex([], region), _own(config))
     audit = Audit(len(roster.people) if roster else None)
     site = storage.directory.parent
@@ -499,12 +504,12 @@ def _roster(storage: StorageManager, config: Config, name: str | None) -> Roster
     if not path.exists():
         return None
     from egregora.pipeline.checkpoint import bind
-    from egregora.stages.privacy import read_roster
+    from egregora.stages.privacy import phone_region, read_roster
 
     roster, _, _ = read_roster(
         bind(storage.backend, path, f"sha256:{path.stem}"),
         key=config.site_key.get_secret_value(),
-        region=config.privacy.default_region.upper(),
+        region=phone_region(config),
         also_redact=[word.get_secret_value() for word in config.privacy.also_redact],
     )
     return roster

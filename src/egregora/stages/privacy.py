@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from egregora.config import country_of
 from egregora.database.ir_schema import MESSAGES, RAW_MESSAGES
 from egregora.errors import PrivacyError
 from egregora.patterns import SUSPECT, find_patterns, phone_digits
@@ -33,7 +34,18 @@ from egregora.stages.privacy_words import ADJECTIVES, NOUNS
 if TYPE_CHECKING:
     import ibis
 
-__all__ = ["STAGE", "Cleaner", "Leak", "Person", "Roster", "author_id", "find_leaks", "privacy", "read_roster"]
+__all__ = [
+    "STAGE",
+    "Cleaner",
+    "Leak",
+    "Person",
+    "Roster",
+    "author_id",
+    "find_leaks",
+    "phone_region",
+    "privacy",
+    "read_roster",
+]
 
 BATCH_ROWS = 16_384
 PRIVATE_REPLACEMENTS = {"group": "[group]", "word": "[redacted]", "outsider": SOMEONE}
@@ -454,12 +466,18 @@ class Cleaner:
         return value
 
 
+def phone_region(config: Any) -> str:
+    """The country in which a phone number without country code is read: as set, else the timezone's, else `US`."""
+    region: str = config.privacy.default_region
+    return region if region != "auto" else country_of(config.parse.timezone) or "US"
+
+
 def privacy(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) -> pa.RecordBatchReader:
     """Replace names and personal data in messages.
 
     Args:
         table: `RAW_MESSAGES` rows, any order.
-        config: Reads `privacy.also_redact`, `privacy.default_region` and `site_key`.
+        config: Reads `privacy.*`, `parse.timezone` and `site_key`.
         run_id: Of the run in progress.
         context: Gets counts, never a name.
 
@@ -470,7 +488,7 @@ def privacy(table: ibis.Table, config: Any, *, run_id: str, context: StageContex
         PrivacyError: the site has no key.
     """
     key = config.site_key.get_secret_value()
-    region = config.privacy.default_region.upper()
+    region = phone_region(config)
     words = [word.get_secret_value() for word in config.privacy.also_redact]
     roster, of_raw, counts = read_roster(table, key=key, region=region, also_redact=words)
     schema = MESSAGES.arrow()
@@ -616,6 +634,6 @@ STAGE = Stage(
     name="privacy",
     func=privacy,
     output=MESSAGES,
-    config_keys=("privacy", "site_key"),
+    config_keys=("privacy", "parse.timezone", "site_key"),
     distributions=("phonenumbers", "ahocorasick-rs", "stopwordsiso"),
 )

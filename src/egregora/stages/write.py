@@ -136,9 +136,10 @@ class _Source:
         """No messages in range; the error names the days that there are."""
         if first is None:
             return ExportError("the chat has no messages", hint="check that the export is the right one")
-        since, until = self.config.write.from_date or first, self.config.write.to_date or last
+        since, until = self.config.write.from_date, self.config.write.to_date
+        when = f"between {since} and {until}" if since and until else f"from {since} on" if since else f"until {until}"
         return ExportError(
-            f"no messages between {since} and {until}",
+            f"no messages {when}",
             hint=f"the chat has messages from {first} to {last}",
         )
 

@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property, lru_cache
 from itertools import accumulate, chain, compress, pairwise
 from math import log1p
@@ -737,9 +737,7 @@ class _Desk:
         return plain(f"{text} {_sentence(outcome)}".strip())
 
     def _day_bounds(self) -> tuple[date, date]:
-        """First and last day that is spoken of: the window's where it is of days."""
-        if self.window.days is not None:
-            return self.window.first_day, self.window.first_day + timedelta(days=self.window.days - 1)
+        """First and last day on which something was written."""
         times = self.whole.times
         low, high = times.index(min(times)), times.index(max(times))
         return self.whole.when(low).date(), self.whole.when(high).date()
