@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from egregora.database.storage import StorageManager
@@ -312,3 +313,22 @@ def test_what_is_only_in_memory_is_told_at_the_end(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     assert len(lines) == 9
     assert err.count("warning: runs can't be recorded on disk") == 1
+
+
+@pytest.mark.parametrize("delay", [0.39, 0.4, 0.41, 0.42, 0.43, 0.45])
+def test_a_process_that_ends_while_a_timer_folds_ends_well(tmp_path: Path, delay: float) -> None:
+    """The end of the process waits for the fold, instead of tearing DuckDB's threads apart."""
+    script = (
+        "import time, uuid\n"
+        "from egregora.database.storage import StorageManager\n"
+        "from egregora.pipeline.runner import record_run\n"
+        f"storage = StorageManager({str(tmp_path / 'egregora.duckdb')!r})\n"
+        "record_run(storage, str(uuid.uuid4()), 'one', 'completed', None, 'sha256:1')\n"
+        "record_run(storage, str(uuid.uuid4()), 'two', 'completed', None, 'sha256:2')\n"
+        f"time.sleep({delay})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    con = duckdb.connect(str(tmp_path / "egregora.duckdb"), read_only=True)
+    assert con.execute("SELECT count(*) FROM runs").fetchone() == (2,)
+    con.close()

@@ -69,6 +69,7 @@ class _Writer:
         self.folded_at = 0.0
         self.folded_events = 0
         self.timer: threading.Timer | None = None
+        self.folding: threading.Thread | None = None
         self.warned = False
         self.lock = threading.Lock()
         # Making a connection takes 10 ms, a third of a fold, so the last one's is kept. The catalog is attached to it
@@ -216,6 +217,7 @@ class StorageManager:
         if writer is not None:
             with writer.lock:
                 writer.timer = None
+                writer.folding = threading.current_thread()
             self._try_fold()
 
     def _try_fold(self) -> None:
@@ -240,11 +242,15 @@ class StorageManager:
         writer = _writers.get(self.directory)
         if writer is None:
             return
-        timer = writer.timer
+        with writer.lock:
+            timer, folding = writer.timer, writer.folding
         if timer is not None:
             timer.cancel()
-            # A fold that has begun must not be cut off by the end of the process.
-            timer.join(timeout=5)
+        for thread in (timer, folding):
+            # A fold that has begun must not be cut off by the end of the process, which would be in the midst of
+            # DuckDB and abort.
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout=30)
         _writers.pop(self.directory, None)
         atexit.unregister(self.close)
         if writer.journal.events > writer.folded_events or not writer.folded_at:
