@@ -6,10 +6,7 @@ from dataclasses import replace
 
 from egregora.database.columns import Column, TableSpec
 
-__all__ = ["ENRICHED", "KINDS", "MESSAGES", "PAGES", "POSTS", "RANKED", "RAW_MESSAGES"]
-
-KINDS = ("text", "media", "poll", "location", "contact", "call", "deleted", "system")
-"""What a message row can be."""
+__all__ = ["ENRICHED", "MESSAGES", "PAGES", "POSTS", "RANKED", "RAW_MESSAGES"]
 
 _SHARED = (
     Column("event_id", "VARCHAR", "identity of the message: hash of thread, time, kind, body and the n-th such", False),

@@ -173,6 +173,7 @@ def _watched(reader: Any, raised: list[Exception]) -> Any:
         try:
             yield from reader
         except Exception as error:
+            # Whatever it is: it goes on, and is kept because DuckDB doesn't let it through as it was.
             raised.append(error)
             raise
 
