@@ -37,7 +37,7 @@ coverage: $(INSTALLED) ## Run every test and show which lines none reaches
 	@$(BIN)/coverage run -m pytest -n auto
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --fail-under=90
-	@$(BIN)/coverage report --fail-under=100 --include='*/pipeline/runner.py,*/cli/runs.py'
+	@$(BIN)/coverage report --fail-under=100 --include='*/pipeline/runner.py,*/cli/runs/*'
 
 bench: $(INSTALLED) ## Measure what benchmarks/README.md tells
 	@$(BIN)/python benchmarks/run.py

@@ -9,13 +9,16 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from egregora.cli import main
 from egregora.database.storage import StorageManager
+from runs_rows import Shown
 
 
 @pytest.fixture
@@ -56,3 +59,30 @@ def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+@pytest.fixture
+def site(storage: StorageManager, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a site, named by EGREGORA_SITE."""
+    storage.create()
+    folder = storage.directory.parent
+    monkeypatch.setenv("EGREGORA_SITE", str(folder))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture
+def shown(site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """`shown("runs", "tail", width=80)`: exit status, standard output and standard error of a command."""
+
+    def command(*words: str, width: int | None = None) -> tuple[int, str, str]:
+        if width:
+            monkeypatch.setenv("COLUMNS", str(width))
+        code = main(words)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command

@@ -8,10 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,73 +17,12 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from egregora.cli import main
 from egregora.cli.site import site_for_writing
 from egregora.database.runs_schema import RUNS
 from egregora.database.storage import StorageManager
 from egregora.errors import StorageError
 from egregora.pipeline.runner import record_run, run_stage_with_tracking
-
-MORNING = datetime(2024, 3, 4, 9, 0, 0)
-
-
-def run_id(number: int, start: str = "") -> str:
-    """An id whose first digits are `start` and whose last are the number."""
-    return str(uuid.UUID((start + f"{number * 7919 % 16**8:08x}")[:8].ljust(24, "0") + f"{number:08x}"))
-
-
-def seed(storage: StorageManager, rows: list[dict[str, Any]]) -> list[str]:
-    """Record runs, a second apart, as other processes would have: in one go. Returns their ids."""
-    events = []
-    for number, row in enumerate(rows):
-        event = {
-            "e": "run",
-            "run_id": run_id(number + 1),
-            "stage": "write",
-            "status": "completed",
-            "input_fingerprint": "sha256:" + "ab" * 32,
-            "started_at": str(MORNING + timedelta(seconds=number)),
-            "source": "executed",
-            "tenant_id": "default",
-            "owner": storage.owner,
-            **row,
-        }
-        if event["status"] == "completed":
-            event = {"rows_in": 1234, "rows_out": 5, "duration_seconds": 3.2, **event}
-        events.append({name: value for name, value in event.items() if value is not None})
-    storage.append(events, sync=True)
-    return [event["run_id"] for event in events]
-
-
-@pytest.fixture
-def site(storage: StorageManager, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a site, named by EGREGORA_SITE."""
-    storage.create()
-    folder = storage.directory.parent
-    monkeypatch.setenv("EGREGORA_SITE", str(folder))
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    return folder
-
-
-Shown = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def shown(site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shown:
-    """`shown("runs", "tail", width=80)`: exit status, standard output and standard error of a command."""
-
-    def command(*words: str, width: int | None = None) -> tuple[int, str, str]:
-        if width:
-            monkeypatch.setenv("COLUMNS", str(width))
-        code = main(words)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return command
-
+from runs_rows import MORNING, Shown, run_id, seed
 
 # -- tail -------------------------------------------------------------------------------------------------------------
 
@@ -436,7 +373,12 @@ def test_show_of_a_run_of_which_little_is_known(storage: StorageManager, shown: 
     [
         ("last", 4),
         ("LAST", 4),
+        ("last~1", 3),
+        ("last~3", 1),
         ("last-failed", 2),
+        ("last-failed~0", 2),
+        ("rank", 4),
+        ("write~1", 2),
         (run_id(2), 2),
         (run_id(2).upper(), 2),
         (run_id(2)[:6], 2),
@@ -444,20 +386,21 @@ def test_show_of_a_run_of_which_little_is_known(storage: StorageManager, shown: 
     ],
 )
 def test_a_run_is_found_by(wanted: str, number: int, storage: StorageManager, shown: Shown) -> None:
-    """`last`, `last-failed`, the whole id or its beginning, in either case; children aren't the last run."""
-    seed(storage, [{}, {"status": "failed"}, {}, {}, {"parent_run_id": run_id(4)}])
+    """`last`, `last-failed`, a stage, so many before, the id or its beginning, in any case; children don't count."""
+    seed(storage, [{}, {"status": "failed"}, {}, {"stage": "rank"}, {"parent_run_id": run_id(4)}])
     assert json.loads(shown("runs", "show", wanted, "--json")[1])["run_id"] == run_id(number)
 
 
 def test_an_unknown_run_names_the_nearest(storage: StorageManager, shown: Shown) -> None:
-    """A mistyped id, or a stage's name, is answered with runs that may have been meant."""
+    """A mistyped id or stage is answered with runs that may have been meant."""
     ids = seed(storage, [{"stage": "parse"}, {"stage": "write"}])
     typed = ids[0][:7] + ("0" if ids[0][7] != "0" else "1")
     code, out, err = shown("runs", "show", typed)
     assert (code, out) == (1, "")
     assert err.splitlines()[0] == f"error: no run '{typed}'"
     assert err.splitlines()[1].startswith(f"hint: the nearest: {ids[0][:8]} (parse, completed), {ids[1][:8]} (write")
-    assert f"the nearest: {ids[1][:8]} (write, completed);" in shown("runs", "show", "WRITE")[2]
+    assert f"the nearest: {ids[1][:8]} (write, completed);" in shown("runs", "show", "wirte")[2]
+    assert shown("runs", "show", "last~2")[2].startswith("error: there are no 3 runs\n")
     assert "no run 'x'y'" in shown("runs", "show", "x'y")[2]
 
 
@@ -664,8 +607,8 @@ def test_the_shell_completes_runs(
     seed(storage, [{"run_id": f"abcdef0{n}-0000-4000-8000-000000000000"} for n in range(2)])
     assert complete(monkeypatch, shown, "runs", "show", "abcdef01") == ["abcdef01"]
     assert complete(monkeypatch, shown, "runs", "show", "abcdef00-00") == ["abcdef00-00"]
-    assert complete(monkeypatch, shown, "runs", "show", "") == ["last", "last-failed", "abcdef01", "abcdef00"]
-    assert complete(monkeypatch, shown, "runs", "show", "la") == ["last", "last-failed"]
+    assert complete(monkeypatch, shown, "runs", "show", "") == ["last", "last~1", "last-failed", "abcdef01", "abcdef00"]
+    assert complete(monkeypatch, shown, "runs", "show", "la") == ["last", "last~1", "last-failed"]
     monkeypatch.delenv("EGREGORA_SITE")
     monkeypatch.chdir(tmp_path)
     assert complete(monkeypatch, shown, "runs", "show", "a") == []

@@ -262,7 +262,7 @@ def demo(
 ) -> None:
     """Make the example's site, and show the runs of it."""
     from egregora import demo as example
-    from egregora.cli import runs
+    from egregora.cli.runs.tail import tail
     from egregora.errors import StorageError
 
     settings = directory / "egregora.toml"
@@ -280,7 +280,7 @@ def demo(
     storage, outcome = _write([export], directory, {}, STAGE_NAMES[-1], "")
     storage.close()
     typer.echo("\nWhat `egregora runs tail` says:\n")
-    runs.tail(site=str(directory))
+    tail(site=str(directory))
     typer.echo(f"\nThe site's index page: {(outcome.index or directory).absolute()}")
 
 

@@ -4,7 +4,7 @@ Events, one JSON object a line, `e` telling which:
 
 - `run`: fields of a row of `runs` (at its start all that is known, later what changed), with `parents` for lineage and
   `at`, when it was told, nanoseconds since 1970;
-- `log`, `call`: a row of `run_logs` or `llm_calls`;
+- `log`, `call`, `profile`: a row of `run_logs`, `llm_calls` or `profiles`;
 - `config`, `code`: a row of `configs` or `codes`.
 """
 
@@ -120,7 +120,9 @@ def _is_event(event: dict[str, Any]) -> bool:
         return isinstance(event.get("config_hash" if kind == "config" else "code_hash"), str)
     parents = event.get("parents", [])
     identities = (event.get("run_id"), *(parents if isinstance(parents, list) else (None,)))
-    return kind in ("run", "log", "call") and all(isinstance(i, str) and _RUN_ID.fullmatch(i) for i in identities)
+    return kind in ("run", "log", "call", "profile") and all(
+        isinstance(i, str) and _RUN_ID.fullmatch(i) for i in identities
+    )
 
 
 class Journal:

@@ -19,6 +19,7 @@ __all__ = [
     "JOURNALS",
     "LINEAGE",
     "LLM_CALLS",
+    "PROFILES",
     "RUNS",
     "RUNS_TABLE_DDL",
     "RUNS_TABLE_SCHEMA",
@@ -161,6 +162,17 @@ LLM_CALLS = TableSpec(
     ),
 )
 
+PROFILES = TableSpec(
+    "profiles",
+    "Figures of what a run made, to tell a result that is out of line.",
+    (
+        Column("run_id", "UUID", "the run", False),
+        Column("name", "VARCHAR", "what is measured, e.g. `people`, `nulls.reply_to`, `kind.system`", False),
+        Column("value", "DOUBLE", "the figure; times are seconds since 1970, shares are between 0 and 1", False),
+    ),
+    ("run_id", "name"),
+)
+
 JOURNALS = TableSpec(
     "journals",
     "How far each process's journal has been taken into this catalog.",
@@ -182,7 +194,7 @@ DATASETS = TableSpec(
     ("name",),
 )
 
-TABLES = (RUNS, LINEAGE, CONFIGS, CODES, RUN_LOGS, LLM_CALLS, JOURNALS, DATASETS)
+TABLES = (RUNS, LINEAGE, CONFIGS, CODES, RUN_LOGS, LLM_CALLS, PROFILES, JOURNALS, DATASETS)
 
 RUNS_TABLE_DDL = RUNS.ddl()
 

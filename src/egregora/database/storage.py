@@ -651,7 +651,13 @@ def _told_at(event: dict[str, Any]) -> int:
     return at if isinstance(at, int) else 0
 
 
-_EVENT_TABLES = {"log": schema.RUN_LOGS, "call": schema.LLM_CALLS, "config": schema.CONFIGS, "code": schema.CODES}
+_EVENT_TABLES = {
+    "log": schema.RUN_LOGS,
+    "call": schema.LLM_CALLS,
+    "profile": schema.PROFILES,
+    "config": schema.CONFIGS,
+    "code": schema.CODES,
+}
 
 
 def _merged(events: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -28,10 +28,12 @@ __all__ = [
     "Summary",
     "changed_runs",
     "describe_run",
+    "find_run",
     "is_elsewhere",
     "known_stages",
     "matching_ids",
     "recent_runs",
+    "select_runs",
 ]
 
 Row = dict[str, Any]
@@ -79,7 +81,7 @@ def recent_runs(storage: StorageManager, *, limit: int, children: bool = False) 
     """
     wanted = "" if children else "WHERE parent_run_id IS NULL "
     with storage.reading() as con:
-        rows = _rows(con, f"FROM runs {wanted}ORDER BY started_at DESC LIMIT {limit}")
+        rows = select_runs(con, f"FROM runs {wanted}ORDER BY started_at DESC LIMIT {limit}")
         return Recent(rows, _prefixes(con, rows), _summary(con, children))
 
 
@@ -99,7 +101,7 @@ def changed_runs(
     first = min((row["started_at"] for row in seen.values()), default=_BEGINNING)
     wanted = "" if children else "AND parent_run_id IS NULL "
     with storage.reading() as con:
-        found = _rows(con, f"FROM runs WHERE started_at >= {literal(since)} {wanted}ORDER BY started_at")
+        found = select_runs(con, f"FROM runs WHERE started_at >= {literal(since)} {wanted}ORDER BY started_at")
         rows = [
             row
             for row in found
@@ -111,7 +113,7 @@ def changed_runs(
 _BEGINNING = datetime(1971, 1, 1)  # noqa: DTZ001 - stored times have no zone
 
 
-def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+def select_runs(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
     """Rows of `runs`, whole, of a query that begins at its FROM."""
     found = con.execute(f"SELECT {', '.join(RUNS.names)} {sql}").fetchall()
     ids = [RUNS.names.index(column.name) for column in RUNS.columns if column.type == "UUID"]
@@ -224,7 +226,7 @@ def describe_run(storage: StorageManager, wanted: str) -> Details:
 
     Args:
         storage: The site's records.
-        wanted: A run id, the beginning of one, `last` (the newest run that is no child) or `last-failed`.
+        wanted: See `find_run`.
 
     Raises:
         RunLookupError: there is no such run, or there are several.
@@ -233,7 +235,7 @@ def describe_run(storage: StorageManager, wanted: str) -> Details:
     from egregora.pipeline.checkpoint import checkpoint_path
 
     with storage.reading() as con:
-        row = _find(con, wanted)
+        row = find_run(con, wanted)
         run_id = row["run_id"]
         parents = _ids(con, f"FROM lineage SELECT parent_run_id WHERE child_run_id = {literal(run_id)}")
         readers = _ids(con, f"FROM lineage SELECT child_run_id WHERE parent_run_id = {literal(run_id)}")
@@ -268,7 +270,7 @@ def _by_ids(con: duckdb.DuckDBPyConnection, ids: Sequence[str | None]) -> list[R
     if not known:
         return []
     listed = ", ".join(f"{literal(run_id)}::UUID" for run_id in known)
-    return _rows(con, f"FROM runs WHERE run_id IN ({listed}) ORDER BY started_at")
+    return select_runs(con, f"FROM runs WHERE run_id IN ({listed}) ORDER BY started_at")
 
 
 def _children(con: duckdb.DuckDBPyConnection, run_id: str) -> Children | None:
@@ -276,7 +278,7 @@ def _children(con: duckdb.DuckDBPyConnection, run_id: str) -> Children | None:
     groups = dict(con.execute(f"SELECT status, count(*) {mine} GROUP BY status").fetchall())
     if not groups:
         return None
-    notable = _rows(con, f"{mine} AND status <> 'completed' ORDER BY started_at LIMIT 10")
+    notable = select_runs(con, f"{mine} AND status <> 'completed' ORDER BY started_at LIMIT 10")
     return Children(
         total=sum(groups.values()),
         completed=groups.get("completed", 0),
@@ -288,24 +290,32 @@ def _children(con: duckdb.DuckDBPyConnection, run_id: str) -> Children | None:
 
 # -- finding ----------------------------------------------------------------------------------------------------------
 
-_NEWEST = {
-    "last": "FROM runs WHERE parent_run_id IS NULL ORDER BY started_at DESC LIMIT 1",
-    "last-failed": "FROM runs WHERE parent_run_id IS NULL AND status = 'failed' ORDER BY started_at DESC LIMIT 1",
-}
+_COUNTED_BACK = re.compile(r"(?P<name>.+?)(?:~(?P<back>\d{1,9}))?")
 
 
-def _find(con: duckdb.DuckDBPyConnection, wanted: str) -> Row:
-    """The run that a word means."""
+def find_run(con: duckdb.DuckDBPyConnection, wanted: str) -> Row:
+    """The run that a word means.
+
+    Args:
+        con: A connection from `storage.reading()`.
+        wanted: A run id, the beginning of one, `last` (the newest run that is no child), `last-failed`, or the name of
+            a stage for the newest run of it; with `~N` behind these, the N-th before that.
+
+    Raises:
+        RunLookupError: there is no such run, or there are several.
+    """
     word = wanted.strip().lower()
-    if word in _NEWEST:
-        rows = _rows(con, _NEWEST[word])
-        if not rows:
-            what = "no run has failed" if word == "last-failed" and _any_runs(con) else "no runs yet"
-            raise RunLookupError(what, hint="see all with: egregora runs tail" if "failed" in what else FIRST_RUN)
-        return rows[0]
+    counted = _COUNTED_BACK.fullmatch(word)
+    if counted:
+        name, back = counted["name"], int(counted["back"] or 0)
+        found = _newest(con, name, back)
+        if found:
+            return found
+        if name in ("last", "last-failed"):
+            raise _none_so_far_back(con, name, back)
     digits = word.replace("-", "")
     if re.fullmatch("[0-9a-f]{1,32}", digits):
-        rows = _rows(
+        rows = select_runs(
             con,
             f"FROM runs WHERE {_begins(digits)} ORDER BY started_at DESC LIMIT 6",
         )
@@ -327,6 +337,26 @@ def _find(con: duckdb.DuckDBPyConnection, wanted: str) -> Row:
     )
 
 
+def _newest(con: duckdb.DuckDBPyConnection, name: str, back: int) -> Row | None:
+    """The newest run, the newest failed one, or the newest of a stage, counted `back` from there."""
+    kinds = {"last": "", "last-failed": "AND status = 'failed'"}
+    which = kinds.get(name, f"AND lower(stage) = {literal(name)}")
+    rows = select_runs(
+        con, f"FROM runs WHERE parent_run_id IS NULL {which} ORDER BY started_at DESC LIMIT 1 OFFSET {back}"
+    )
+    return rows[0] if rows else None
+
+
+def _none_so_far_back(con: duckdb.DuckDBPyConnection, name: str, back: int) -> RunLookupError:
+    """Why `last` or `last-failed` leads nowhere."""
+    failed = "failed " if name == "last-failed" else ""
+    if not _any_runs(con):
+        return RunLookupError("no runs yet", hint=FIRST_RUN)
+    if back == 0:
+        return RunLookupError("no run has failed", hint="see all with: egregora runs tail")
+    return RunLookupError(f"there are no {back + 1} {failed}runs", hint="see all with: egregora runs tail")
+
+
 FIRST_RUN = "make the first with: egregora write EXPORT, or try: egregora demo"
 
 
@@ -335,8 +365,12 @@ def _any_runs(con: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _nearest(con: duckdb.DuckDBPyConnection, word: str, digits: str) -> list[Row]:
-    """Runs that may have been meant: the newest of a stage of that name, else those with the most similar ids."""
-    rows = _rows(con, f"FROM runs WHERE lower(stage) = {literal(word)} ORDER BY started_at DESC LIMIT 3")
+    """Runs that may have been meant: the newest of a stage of a similar name, else those with the most similar ids."""
+    rows = select_runs(
+        con,
+        f"FROM runs WHERE jaro_winkler_similarity(lower(stage), {literal(word)}) > 0.85 "
+        "AND parent_run_id IS NULL ORDER BY started_at DESC LIMIT 3",
+    )
     if rows:
         return rows
     length = min(len(digits), 32)
@@ -359,7 +393,7 @@ def matching_ids(storage: StorageManager, beginning: str) -> list[tuple[str, str
     if not re.fullmatch("[0-9a-f]{0,32}", digits):
         return []
     with storage.reading() as con:
-        rows = _rows(
+        rows = select_runs(
             con,
             f"FROM runs WHERE parent_run_id IS NULL AND {_begins(digits)} ORDER BY started_at DESC LIMIT 30",
         )

@@ -81,6 +81,9 @@ class StageContext:
     def log(self, message: str, level: str = "info") -> None:
         """Record a line (`info` or `warning`). Before the privacy stage it must hold no text of the chat."""
 
+    def profile(self, name: str, value: float) -> None:
+        """Record a figure of the result, once a name; see `profiles` in the reference. It holds no text of the chat."""
+
     def progress(self, done: int, total: int | None = None, unit: str = "messages") -> None:
         """Say how far the work is. Cheap enough to be called for every thousand messages or every window."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import time
 import traceback as tb
@@ -289,6 +290,10 @@ class Run(StageContext):
         )
         if self.storage.listener is not None:
             self.storage.listener(self, {"e": "log", "level": level, "message": redacted(message)})
+
+    def profile(self, name: str, value: float) -> None:
+        if math.isfinite(value):
+            self.storage.append([{"e": "profile", "run_id": self.run_id, "name": name, "value": float(value)}])
 
     def progress(self, done: int, total: int | None = None, unit: str = "messages") -> None:
         at = time.monotonic()

@@ -1,0 +1,195 @@
+"""`egregora runs tail`: the newest runs, and what changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from egregora.cli import render
+from egregora.cli.quick import QuickCommand
+from egregora.cli.render import NONE, Line, count
+from egregora.cli.runs.words import STATUS_STYLES, seconds, started, status, why
+from egregora.cli.site import SiteOption, open_site
+
+if TYPE_CHECKING:
+    from egregora.database.storage import StorageManager
+    from egregora.observe.runs import Recent, Row, Summary
+
+__all__ = ["register", "tail"]
+
+LOOK_EVERY_S = 0.5
+"""How often `tail --follow` looks."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to its group."""
+    app.command(
+        cls=QuickCommand,
+        epilog="egregora runs tail\negregora runs tail -n 50 --children\negregora runs tail -f\n"
+        "egregora runs tail --json",
+    )(tail)
+
+
+def tail(
+    number: Annotated[int, typer.Option("-n", "--n", min=1, metavar="N", help="How many runs to list.")] = 10,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on, and show what changes, until Ctrl-C.")] = False,
+    children: Annotated[
+        bool, typer.Option("--children", help="List runs of single windows and pairs as well.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON array of rows of `runs`; with -f a row a line, as rows change.")
+    ] = False,
+    site: SiteOption = None,
+) -> None:
+    """List the newest runs, newest first.
+
+    The run ids are beginnings that `egregora runs show` takes. With -f a terminal shows the list live; elsewhere each
+    run is written as a line when it starts and when it ends, oldest first.
+    """
+    storage = open_site(site)
+    if follow:
+        # Ctrl-C is how one leaves.
+        with suppress(KeyboardInterrupt):
+            _follow(storage, number, children, as_json)
+        return
+    from egregora.observe.runs import recent_runs
+
+    recent = recent_runs(storage, limit=number, children=children)
+    if as_json:
+        typer.echo(render.as_json(recent.rows))
+        return
+    render.echo(_listing(recent, render.width_to_fit()))
+
+
+def _follow(storage: StorageManager, number: int, children: bool, as_json: bool) -> None:
+    import sys
+
+    if not as_json and render.is_terminal(sys.stdout):
+        _follow_live(storage, number, children)
+    else:
+        for rows, prefixes in _changes(storage, number, children):
+            if as_json:
+                for row in rows:
+                    typer.echo(render.as_json(row))
+            else:
+                render.echo(_table(rows, prefixes, None)[1:])
+
+
+def _follow_live(storage: StorageManager, number: int, children: bool) -> None:
+    from rich.live import Live
+
+    from egregora.observe.runs import recent_runs
+
+    console = render.console()
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            # Above the summary and the prompt there is room for so many.
+            fitting = max(1, min(number, console.height - 5))
+            recent = recent_runs(storage, limit=fitting, children=children)
+            live.update(render.to_text(_listing(recent, console.width)), refresh=True)
+            time.sleep(LOOK_EVERY_S)
+
+
+def _changes(storage: StorageManager, number: int, children: bool) -> Iterator[tuple[list[Row], dict[str, str]]]:
+    """The newest runs, then again and again what is new or has another status; oldest first."""
+    from egregora.observe.runs import changed_runs, recent_runs
+
+    recent = recent_runs(storage, limit=number, children=children)
+    seen = {row["run_id"]: row for row in recent.rows}
+    rows, prefixes = recent.rows[::-1], recent.prefixes
+    while True:
+        if rows:
+            yield rows, prefixes
+        time.sleep(LOOK_EVERY_S)
+        rows, prefixes = changed_runs(storage, seen, children=children)
+        seen.update((row["run_id"], row) for row in rows)
+
+
+def _listing(recent: Recent, width: int | None) -> list[Line]:
+    """The table and the summary; without runs what to type."""
+    summary = _summary(recent.summary)
+    if not recent.rows:
+        return [[(NO_RUNS, "")]]
+    table = _table(recent.rows, recent.prefixes, width)
+    zone = _zone(recent.rows)
+    if not any(zone in text for text, _ in table[0]):
+        summary.append((f"; times in {zone}", "dim"))
+    lines = [*table, [], summary]
+    failed = next((row for row in recent.rows if row["status"] == "failed"), None)
+    if failed:
+        lines.append([("why it failed: ", "dim"), (f"egregora runs show {recent.prefixes[failed['run_id']]}", "")])
+    return lines
+
+
+def _summary(found: Summary) -> Line:
+    line: Line = [(f"{count(found.runs)} run{'' if found.runs == 1 else 's'}: ", "bold")]
+    line += [(f"{count(found.completed)} completed", "green" if found.completed else "dim")]
+    line += [(f" ({count(found.from_checkpoints)} from checkpoints)", "")]
+    for state, number in (("failed", found.failed), ("running", found.running)):
+        line += [(", ", ""), (f"{count(number)} {state}", STATUS_STYLES[state] if number else "dim")]
+    return line
+
+
+NO_RUNS = "No runs yet. Make the first with: egregora write EXPORT.zip (or see how it goes: egregora demo)"
+HEADINGS = ("Run", "Stage", "Status", "Source", "Started", "Rows in", "Rows out", "Duration")
+FLUSH_RIGHT = (5, 6, 7)
+STAGE_WIDTHS = (24, 20, 16, 16, 12, 10, 6)
+PLAIN_WIDTHS = (8, 8, 9, 10, 19, 8, 8, 9)
+"""Least widths where nobody's terminal sets one, so that lines written at different times stand under each other."""
+
+
+def _table(rows: list[Row], prefixes: dict[str, str], width: int | None) -> list[Line]:
+    """The rows under headings, shortened step by step until they fit into `width` columns; then the reasons."""
+    if width is None:
+        return _aligned(rows, prefixes, 0, PLAIN_WIDTHS)
+    lines: list[Line] = []
+    for level in range(1, 8):
+        lines = _aligned(rows, prefixes, level)
+        needed = max(render.line_width(line) for line in lines)
+        if needed <= width:
+            break
+    if needed + 18 <= width:
+        lines = _aligned(rows, prefixes, level, reasons=True)
+    return [render.cut(line, width) for line in lines]
+
+
+def _aligned(
+    rows: list[Row], prefixes: dict[str, str], level: int, least: tuple[int, ...] = (), *, reasons: bool = False
+) -> list[Line]:
+    headings = [*HEADINGS]
+    if level <= 1:
+        headings[4] = f"Started ({_zone(rows)})"
+    if level >= 3:
+        headings[5:7] = ["In", "Out"]
+    table: list[list[Line]] = [[[(text, "bold")] for text in headings]]
+    table += (_cells(row, prefixes, level) for row in rows)
+    if reasons:
+        for cells, text in zip(table, [("Why", "bold"), *(why(row) for row in rows)], strict=True):
+            cells.append([text])
+    return render.align(table, right=FLUSH_RIGHT, least=least, gap=2 if level < 5 else 1)
+
+
+def _zone(rows: list[Row]) -> str:
+    return render.zone_of(row["started_at"] for row in rows)
+
+
+def _cells(row: Row, prefixes: dict[str, str], level: int) -> list[Line]:
+    """A row's cells: whole on level 0, the shorter the higher the level is."""
+    source = row["source"] or NONE
+    stage = row["stage"]
+    if level:
+        stage = render.cut([(stage, "")], STAGE_WIDTHS[level - 1])[0][0]
+    return [
+        [(prefixes[row["run_id"]], "cyan")],
+        [(stage, "")],
+        [(status(row, level), STATUS_STYLES.get(row["status"], ""))],
+        [(source, "" if source == "executed" else "dim")],
+        [(started(row, level), "")],
+        [(count(row["rows_in"]), "")],
+        [(count(row["rows_out"]), "")],
+        [(seconds(row), "" if row["duration_seconds"] is not None else "dim")],
+    ]

@@ -1,0 +1,86 @@
+"""A run in words: how it is named on the command line, and how its status, times and reason are said."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from egregora.cli import render
+from egregora.cli.render import duration
+from egregora.cli.site import open_site
+
+if TYPE_CHECKING:
+    from egregora.observe.runs import Row
+
+__all__ = ["STATUS_STYLES", "RunArgument", "complete_run", "seconds", "started", "status", "why"]
+
+STATUS_STYLES = {"completed": "green", "failed": "red", "running": "yellow"}
+
+
+def complete_run(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Run ids for the shell. Silent, whatever goes wrong: a completion has nowhere to say it."""
+    import duckdb
+
+    from egregora.errors import EgregoraError
+    from egregora.observe.runs import matching_ids
+
+    words = [(word, "") for word in ("last", "last~1", "last-failed") if word.startswith(incomplete)]
+    with suppress(EgregoraError, OSError, duckdb.Error):
+        found = matching_ids(open_site(context.params.get("site")), incomplete)
+        words += [(word, render.safe(about)) for word, about in found]
+    return words
+
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        autocompletion=complete_run,
+        help="An id or its beginning, `last`, `last~1` (the one before it), `last-failed`, or a stage: its newest run.",
+    ),
+]
+
+
+def status(row: Row, level: int) -> str:
+    """The status; of a run at work how far it is, and where, if not here."""
+    from egregora.observe.runs import is_elsewhere
+
+    status = str(row["status"])
+    if status != "running":
+        return status
+    if is_elsewhere(row):
+        return "running on another machine" if level < 4 else "elsewhere"
+    done, total, unit = (row[f"progress_{part}"] for part in ("done", "total", "unit"))
+    if done is None:
+        return status
+    far = f"{done:,}/{total:,}" if total else f"{done:,}"
+    if level < 4:
+        return f"{status} {far} {unit or ''}".rstrip()
+    return f"{status} {far}" if level < 6 else far
+
+
+def started(row: Row, level: int) -> str:
+    at = render.local(row["started_at"])
+    if level <= 1:
+        return at.strftime("%Y-%m-%d %H:%M:%S")
+    now = at.now(at.tzinfo)
+    if at.date() == now.date():
+        return at.strftime("%H:%M:%S")
+    return at.strftime("%d %b %H:%M" if at.year == now.year else "%Y-%m-%d")
+
+
+def seconds(row: Row) -> str:
+    """How long a run took; of one at work here how long it has been."""
+    from egregora.observe.runs import is_elsewhere
+
+    if row["duration_seconds"] is None and row["status"] == "running" and not is_elsewhere(row):
+        return duration(render.elapsed(row["started_at"]))
+    return duration(row["duration_seconds"])
+
+
+def why(row: Row) -> tuple[str, str]:
+    failed = row["status"] == "failed"
+    what = (row["error"] or row["error_type"]) if failed else row["reason"]
+    return ": ".join(part for part in (row["label"], what) if part), "red" if failed else "dim"
