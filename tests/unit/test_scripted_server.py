@@ -42,7 +42,9 @@ def test_what_was_asked_can_be_read() -> None:
     """Instructions, prompt, schema, pictures and key are there as they were sent."""
     picture = {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,AA=="}}
     with ScriptedServer() as server:
-        post(server, {"messages": [*said("Olá"), {"role": "user", "content": [{"type": "text", "text": "b"}, picture]}]})
+        post(
+            server, {"messages": [*said("Olá"), {"role": "user", "content": [{"type": "text", "text": "b"}, picture]}]}
+        )
         post(server, {"messages": said("c"), "tools": [TOOL]})
     first, second = server.asked
     assert (first.number, first.model, first.instructions, first.prompt) == (1, "m", "Be brief.", "Olá\n\nb")
