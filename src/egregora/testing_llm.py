@@ -262,8 +262,8 @@ def _completion(asked: Asked, reply: Reply) -> bytes:
     if reply.raw is not None:
         return reply.raw
     if reply.status >= 400:
-        message = reply.content if isinstance(reply.content, str) else f"scripted failure {reply.status}"
-        return _failed(reply.status, message)[1]
+        why = reply.content if isinstance(reply.content, str) else f"scripted failure {reply.status}"
+        return _failed(reply.status, why)[1]
     content = reply.content
     if content is None:
         content = filled(asked.schema) if asked.schema else "Nothing to say."
@@ -288,7 +288,7 @@ def _completion(asked: Asked, reply: Reply) -> bytes:
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": asked.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish or finish, "logprobs": None}],
+        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish or finish}],
         "usage": {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made},
     }
     return json.dumps(answer, ensure_ascii=False).encode()

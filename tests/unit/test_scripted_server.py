@@ -151,6 +151,9 @@ def test_a_wrong_script_is_told() -> None:
     def script(asked: Asked) -> Any:
         raise AssertionError("not what was expected")
 
-    with pytest.raises(AssertionError, match="not what was expected"), ScriptedServer(script) as server:
-        with pytest.raises(urllib.error.HTTPError, match="500"):
-            post(server, {"messages": said("a")})
+    with (
+        pytest.raises(AssertionError, match="not what was expected"),
+        ScriptedServer(script) as server,
+        pytest.raises(urllib.error.HTTPError, match="500"),
+    ):
+        post(server, {"messages": said("a")})
