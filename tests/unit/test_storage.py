@@ -334,6 +334,70 @@ def test_who_asks_while_the_catalog_is_held_is_told(storage: StorageManager) -> 
         storage.fold(wait_s=0.01)
 
 
+def test_an_unhurried_reader_holds_up_nobody_but_folds(storage: StorageManager, python: Callable[..., Any]) -> None:
+    """While a long question is under way other processes record runs and read them; the catalog is written after it."""
+    note(storage)
+    storage.fold()
+    other = f"""
+        from egregora.database.storage import StorageManager
+        from egregora.errors import CatalogBusyError
+        from egregora.pipeline.runner import record_run
+        import sys, time, uuid
+        storage = StorageManager({str(storage.db_path)!r})
+        record_run(storage, str(uuid.uuid4()), "b", "completed", None, "sha256:x")
+        began = time.monotonic()
+        with storage.reading() as con:
+            print(con.execute("SELECT count(*) FROM runs").fetchone()[0], time.monotonic() - began < 5)
+        try:
+            storage.fold()
+        except CatalogBusyError:
+            print("busy")
+        """
+    with storage.reading(unhurried=True) as con:
+        assert python(other).stdout.split() == ["2", "True", "busy"]
+        assert con.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        for attempt in (storage.fold, lambda: storage.reading().__enter__()):
+            with pytest.raises(CatalogBusyError):
+                attempt()
+    storage.fold()
+    with duckdb.connect(str(storage.db_path), read_only=True) as plain:
+        assert plain.execute("SELECT count(*) FROM runs").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO cat.lineage SELECT uuid(), uuid()",
+        "DROP TABLE cat.runs",
+        "FROM read_csv('/etc/hosts')",
+        "FROM read_blob('{catalog}')",
+        "FROM glob('/etc/*')",
+        "COPY runs TO '{folder}/out.csv'",
+        "EXPORT DATABASE '{folder}/out'",
+        "ATTACH '{folder}/out.db'",
+        "ATTACH '{catalog}' AS again (READ_ONLY)",
+        "FROM 'https://example.com/a.csv'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET disabled_filesystems = ''",
+        "SET temp_directory = '{folder}/spill'",
+        "FROM rows",
+    ],
+)
+def test_an_unhurried_reader_can_only_ask(statement: str, storage: StorageManager) -> None:
+    """No write, file, network, extension, setting or Python object is reached by what somebody else words."""
+    note(storage)
+    storage.fold()
+    rows = [1]
+    before = sorted(path for path in storage.directory.rglob("*") if path.suffix != ".lock")
+    with storage.reading(unhurried=True) as con:
+        with pytest.raises(duckdb.Error):
+            con.execute(statement.format(catalog=storage.db_path, folder=storage.directory))
+        assert con.execute("SELECT count(*) FROM runs").fetchone() == tuple(rows)
+    assert sorted(path for path in storage.directory.rglob("*") if path.suffix != ".lock") == before
+
+
 def test_a_fold_that_was_put_off_is_done_later_by_itself(storage: StorageManager) -> None:
     """Somebody else's lock is waited for by a timer; a plain client sees the row soon after."""
     note(storage)

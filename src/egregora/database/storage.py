@@ -79,6 +79,8 @@ class _Writer:
 
 _writers: dict[Path, _Writer] = {}
 _left_open: list[Any] = []
+_unhurried: set[Path] = set()
+"""Folders whose catalog this process has attached without holding the lock, see `StorageManager.reading`."""
 
 
 # The parent's journals are the parent's. A forked child has no timer threads either, and locks that the parent's
@@ -87,6 +89,7 @@ def _forget_writers() -> None:
     # Closing a connection of the parent's would wait for DuckDB's threads, which do not live on in a child.
     _left_open.extend(writer.spare for writer in _writers.values())
     _writers.clear()
+    _unhurried.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -264,6 +267,9 @@ class StorageManager:
 
     @contextlib.contextmanager
     def _locked(self, wait_s: float) -> Iterator[None]:
+        if self.directory in _unhurried:
+            # DuckDB's lock is between processes only, and whoever closes the file in this one drops it.
+            raise CatalogBusyError("a long question of this process is under way", hint="try again when it has ended")
         lock = FileLock(
             self.directory / "catalog.lock",
             preserve_lock_file=True,
@@ -485,10 +491,15 @@ class StorageManager:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reading(self, *, unhurried: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection on which `runs` and its siblings are complete and exact, whoever writes meanwhile.
 
         Everything that asks goes through here. The catalog's lock is held inside the block: ask, and leave.
+
+        Args:
+            unhurried: For questions that may take long, or that somebody else words. The lock is let go before the
+                block begins: other readers go on, and folds are put off until its end. The connection can do nothing
+                but ask then: no file, no network, no extension, no setting.
 
         Raises:
             StorageError: the catalog is locked by another program, or newer than this one.
@@ -496,6 +507,7 @@ class StorageManager:
         import duckdb
 
         con = duckdb.connect(config={"threads": 2})
+        attached = False
         try:
             with contextlib.ExitStack() as held:
                 try:
@@ -504,17 +516,26 @@ class StorageManager:
                     self._overlay(con)
                 except OSError as error:
                     raise StorageError(f"the site's records can't be read ({error.strerror or error})") from None
+                if unhurried:
+                    _close_off(con)
+                    attached = True
+                    _unhurried.add(self.directory)
+                    # DuckDB's own lock keeps writers out until the catalog is detached; `fold` takes that for busy.
+                    held.close()
                 yield con
                 with contextlib.suppress(duckdb.Error):
                     con.execute("DETACH cat")
         except duckdb.Error as error:
-            if not _is_damage(error):
+            # Without the lock nothing may be set aside, and an error that somebody else words proves no damage.
+            if attached or not _is_damage(error):
                 raise
             con.close()
             self._set_aside()
             raise StorageError("the catalog was damaged", hint="it is rebuilt from the journals; try again") from None
         finally:
             con.close()
+            if attached:
+                _unhurried.discard(self.directory)
 
     @contextlib.contextmanager
     def _reading_lock(self) -> Iterator[None]:
@@ -558,32 +579,41 @@ class StorageManager:
             lines = writer.journal.unwritten().splitlines()
             events += [event for event in map(parse_event, lines) if event]
         running = con.execute("FROM cat.runs SELECT DISTINCT owner WHERE status = 'running'").fetchall()
-        if not events and not running:
-            for table in schema.TABLES:
-                con.execute(f"CREATE VIEW {table.name} AS FROM cat.{table.name}")
-            return
+        views = {table.name: f"FROM cat.{table.name}" for table in schema.TABLES}
+        views |= {name: f"FROM cat.{name}" for (name,) in con.execute(_DATASETS).fetchall()}
+        if events or running:
+            # In a database of their own, so that whoever lists the tables sees those that are declared.
+            con.execute("ATTACH ':memory:' AS fresh")
+            self._freshen_runs(con, events, own, dead)
+            views["runs"] = (
+                "FROM cat.runs WHERE run_id NOT IN (SELECT run_id FROM fresh.runs) UNION ALL FROM fresh.runs"
+            )
+        for name, extra in _side_rows(events).items():
+            if not extra:
+                continue
+            spec = next(t for t in schema.TABLES if t.name == name)
+            con.execute(f"CREATE TABLE fresh.{name} AS FROM cat.{name} LIMIT 0")
+            _insert_rows(con, spec, extra, f"fresh.{name}")
+            union = "UNION" if spec.primary_key else "UNION ALL"
+            views[name] = f"FROM cat.{name} {union} FROM fresh.{name}"
+        for name, query in views.items():
+            con.execute(f'CREATE VIEW "{name}" AS {query}')
+
+    def _freshen_runs(
+        self, con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], own: str, dead: Mapping[str, str]
+    ) -> None:
+        """Make `fresh.runs`: the rows that the catalog lacks or holds otherwise."""
         rows = _merged(events)
-        con.execute(schema.RUNS.ddl("overlay"))
+        con.execute(schema.RUNS.ddl("fresh.runs"))
         if rows:
             ids = ", ".join(map(literal, rows))
-            con.execute(f"INSERT INTO overlay BY NAME FROM cat.runs WHERE run_id IN ({ids})")
-            _upsert_runs(con, rows, "overlay")
+            con.execute(f"INSERT INTO fresh.runs BY NAME FROM cat.runs WHERE run_id IN ({ids})")
+            _upsert_runs(con, rows, "fresh.runs")
         con.execute(
-            "INSERT INTO overlay BY NAME FROM cat.runs WHERE status = 'running' "
-            "AND run_id NOT IN (SELECT run_id FROM overlay)"
+            "INSERT INTO fresh.runs BY NAME FROM cat.runs WHERE status = 'running' "
+            "AND run_id NOT IN (SELECT run_id FROM fresh.runs)"
         )
-        self._end_interrupted(con, "overlay", own, dead)
-        con.execute(
-            "CREATE VIEW runs AS FROM cat.runs WHERE run_id NOT IN (SELECT run_id FROM overlay) UNION ALL FROM overlay"
-        )
-        for name, extra in _side_rows(events).items():
-            spec = next(t for t in schema.TABLES if t.name == name)
-            con.execute(f"CREATE TABLE {name}_overlay AS FROM cat.{name} LIMIT 0")
-            _insert_rows(con, spec, extra, f"{name}_overlay")
-            union = "UNION" if spec.primary_key else "UNION ALL"
-            con.execute(f"CREATE VIEW {name} AS FROM cat.{name} {union} FROM {name}_overlay")
-        con.execute("CREATE VIEW journals AS FROM cat.journals")
-        con.execute("CREATE VIEW datasets AS FROM cat.datasets")
+        self._end_interrupted(con, "fresh.runs", own, dead)
 
     # -- data for whoever opens the catalog ---------------------------------------------------------------------------
 
@@ -613,6 +643,27 @@ class StorageManager:
                 f"the catalog can't be written ({error.strerror or error})", hint="change the folder's permissions"
             ) from None
         return True
+
+
+_DATASETS = (
+    "SELECT table_name FROM duckdb_tables() WHERE database_name = 'cat' "
+    "AND table_name IN (FROM cat.datasets SELECT name)"
+)
+
+
+def _close_off(con: duckdb.DuckDBPyConnection) -> None:
+    """Leave a connection with nothing but what is attached to it, for good."""
+    for setting in (
+        "temp_directory = ''",
+        "python_enable_replacements = false",
+        "autoload_known_extensions = false",
+        "autoinstall_known_extensions = false",
+        "enable_external_access = false",
+        # The one before still lets what is attached be opened as a file, and closing that would drop DuckDB's lock.
+        "disabled_filesystems = 'LocalFileSystem'",
+        "lock_configuration = true",
+    ):
+        con.execute(f"SET {setting}")
 
 
 def migrate(con: duckdb.DuckDBPyConnection, version: int, steps: Mapping[int, tuple[str, ...]], target: int) -> None:

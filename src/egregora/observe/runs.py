@@ -43,6 +43,8 @@ PREFIX = 8
 """Hex digits of a run id that are shown, unless more are needed to tell it from others."""
 MANY = 50_000
 """With more runs than this, beginnings of run ids are two digits longer instead of checked against all of them."""
+FEW = 1_000
+"""So many rows are fetched by their ids."""
 LOG_LINES = 10
 """How many of a run's last log lines are given."""
 
@@ -115,15 +117,22 @@ _BEGINNING = datetime(1971, 1, 1)  # noqa: DTZ001 - stored times have no zone
 
 def select_runs(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
     """Rows of `runs`, whole, of a query that begins at its FROM."""
+    # First which, then what: sorting whole rows of a million runs takes ten times as long as sorting ids.
+    ids = [str(found[0]) for found in con.execute(f"SELECT run_id {sql}").fetchall()]
+    if not ids:
+        return []
+    few = len(ids) <= FEW
+    if few:
+        sql = f"FROM runs WHERE run_id IN ({', '.join(f'{literal(run_id)}::UUID' for run_id in ids)})"
     found = con.execute(f"SELECT {', '.join(RUNS.names)} {sql}").fetchall()
-    ids = [RUNS.names.index(column.name) for column in RUNS.columns if column.type == "UUID"]
-    rows = []
+    of_ids = [RUNS.names.index(column.name) for column in RUNS.columns if column.type == "UUID"]
+    rows = {}
     for values in found:
         row = list(values)
-        for index in ids:
+        for index in of_ids:
             row[index] = None if row[index] is None else str(row[index])
-        rows.append(dict(zip(RUNS.names, row, strict=True)))
-    return rows
+        rows[row[0]] = dict(zip(RUNS.names, row, strict=True))
+    return [rows[run_id] for run_id in ids] if few else list(rows.values())
 
 
 def _summary(con: duckdb.DuckDBPyConnection, children: bool) -> Summary:
