@@ -199,6 +199,11 @@ def test_the_raw_checkpoint_has_it_all(made: tuple[Path, str]) -> None:
     elsewhere = {"4111111111111111", "estuary telephones", "7700900345"}
     assert {secret for secret in SECRETS if secret not in text} <= elsewhere
     assert oct(raw.stat().st_mode)[-3:] == "600"
+    # Beside it lies where the exports lay, whose names are the group's; nothing else is in that folder.
+    register = raw.with_name("exports.json")
+    assert TITLE in register.read_text(encoding="utf-8")
+    assert oct(register.stat().st_mode)[-3:] == "600"
+    assert sorted(raw.parent.iterdir()) == sorted([raw, register])
 
 
 def test_nothing_is_printed_either(made: tuple[Path, str]) -> None:

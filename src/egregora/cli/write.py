@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from egregora.cli.progress import progress, report, shown_path
 from egregora.cli.quick import QuickCommand
 from egregora.cli.site import SiteOption, find_site, site_for_writing
 
@@ -145,89 +144,16 @@ def _write(
     config = load_config(folder / "egregora.toml", overrides=overrides, site_key=storage.site_key())
 
     began = time.perf_counter()
-    with _progress(storage):
+    with progress(storage):
         outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
-    _report(outcome, storage, time.perf_counter() - began)
+    report(outcome, time.perf_counter() - began)
     lasting = load_config(folder / "egregora.toml", site_key=storage.site_key())
     if overrides.get("parse") and lasting.parse != config.parse:
         keep = ", ".join(f"{key} = {value!r}" for key, value in overrides["parse"].items())
         typer.echo(
-            f"To keep it for the next time, put this under [parse] in {_shown(folder / 'egregora.toml')}: {keep}"
+            f"To keep it for the next time, put this under [parse] in {shown_path(folder / 'egregora.toml')}: {keep}"
         )
     return storage, outcome
-
-
-def _report(outcome: Outcome, storage: StorageManager, seconds: float) -> None:
-    """What came of it, in as many lines as there are things to say."""
-    rows = outcome.rows
-    said = [f"{rows[name]:,} {unit}" for name, unit in (("enrich", "messages"), ("rank", "posts")) if name in rows]
-    if not said:
-        said = [f"{count:,} rows from {name}" for name, count in list(rows.items())[-1:]]
-    typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
-    if rows.get("write") == 0:
-        typer.echo("No window had enough in it for a post; see `egregora runs show last`, or set a larger --window.")
-    for warning in outcome.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    if outcome.index is not None:
-        changed = f"{outcome.written:,} files written, {outcome.removed:,} removed"
-        typer.echo(changed if outcome.written or outcome.removed else "The site is as it was.")
-        typer.echo(f"Site: {_shown(outcome.index)}")
-
-
-def _shown(path: Path) -> str:
-    """A path as short as it can be typed."""
-    try:
-        return str(path.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-@contextmanager
-def _progress(storage: StorageManager) -> Iterator[None]:
-    """Show stages, what they count and the time left, on a terminal; nothing otherwise."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    bar = Progress(
-        SpinnerColumn(finished_text=" "),
-        TextColumn("{task.description:<8}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[count]:>22}", markup=False),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-    tasks: dict[str, Any] = {}
-
-    def listen(run: Any, event: dict[str, Any]) -> None:
-        if run.parent is not None or event.get("e") != "run":
-            return
-        if run.run_id not in tasks:
-            tasks[run.run_id] = bar.add_task(run.stage, total=None, count="")
-        task = tasks[run.run_id]
-        if "progress_done" in event:
-            done, total, unit = event["progress_done"], event.get("progress_total"), event["progress_unit"]
-            of = f"/{total:,}" if total else ""
-            bar.update(task, completed=done, total=total, count=f"{done:,}{of} {unit}")
-        if event.get("status") == "completed":
-            hit = event.get("source") == "checkpoint"
-            made = event.get("rows_out")
-            bar.update(task, completed=1, total=1, count="unchanged" if hit else f"{made:,} rows")
-        elif event.get("status") == "failed":
-            bar.update(task, count="failed")
-            bar.stop_task(task)
-
-    with bar:
-        storage.listener = listen
-        try:
-            yield
-        finally:
-            storage.listener = None
 
 
 def init(
@@ -240,7 +166,9 @@ def init(
 
     settings = directory / "egregora.toml"
     if settings.exists():
-        raise ConfigError(f"there is a site in {_shown(directory)} already", hint=f"change {_shown(settings)} instead")
+        raise ConfigError(
+            f"there is a site in {shown_path(directory)} already", hint=f"change {shown_path(settings)} instead"
+        )
     storage = StorageManager(site_for_writing(directory) / ".egregora" / "egregora.duckdb")
     storage.create()
     storage.site_key()
@@ -248,11 +176,11 @@ def init(
         settings.write_text(default_toml(), encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"{_shown(settings)} can't be written ({error.strerror})", hint="choose another folder"
+            f"{shown_path(settings)} can't be written ({error.strerror})", hint="choose another folder"
         ) from None
-    typer.echo(f"Made a site in {_shown(directory)}. Its settings: {_shown(settings)}")
+    typer.echo(f"Made a site in {shown_path(directory)}. Its settings: {shown_path(settings)}")
     typer.echo("Keep .egregora/key safe and to yourself: it is what ties aliases to people.")
-    typer.echo(f"Next: egregora write EXPORT.zip --site {_shown(directory)}")
+    typer.echo(f"Next: egregora write EXPORT.zip --site {shown_path(directory)}")
 
 
 def demo(
@@ -275,7 +203,7 @@ def demo(
             shutil.copyfile(example.EXPORT, export)
     except OSError as error:
         raise StorageError(
-            f"{_shown(directory)} can't be written ({error.strerror})", hint="choose another folder"
+            f"{shown_path(directory)} can't be written ({error.strerror})", hint="choose another folder"
         ) from None
     storage, outcome = _write([export], directory, {}, STAGE_NAMES[-1], "")
     storage.close()
@@ -298,7 +226,7 @@ def serve(
     pages = find_site(site) / "site"
 
     def started(address: str) -> None:
-        typer.echo(f"Serving {_shown(pages)} at {address} (Ctrl-C ends it)")
+        typer.echo(f"Serving {shown_path(pages)} at {address} (Ctrl-C ends it)")
         if open_browser:
             import webbrowser
 

@@ -73,7 +73,7 @@ RUNS = TableSpec(
             "reason",
             "VARCHAR",
             "why it executed (`first run`, `input changed`, `config changed`, `code changed`, `forced`, "
-            "`checkpoint missing`, `checkpoint corrupt`, `unknown: …`) or did not (`unchanged`, "
+            "`checkpoint missing`, `checkpoint corrupt`, `unknown: …`; `retry of <run>`) or did not (`unchanged`, "
             "`unchanged since <run>`)",
             heading="Reason",
         ),

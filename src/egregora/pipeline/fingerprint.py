@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import hmac
 import json
@@ -183,6 +184,13 @@ def hash_files(files: Files) -> str:
 
 
 def _hash_file(path: Path) -> str:
+    status = path.stat()
+    return _hash_unchanged(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _hash_unchanged(path: Path, *_unless_changed: int) -> str:
+    """Hash of a file that is as it was when this process last read it: several stages take the same export."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

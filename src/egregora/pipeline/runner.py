@@ -41,12 +41,14 @@ def run_stage(
     *,
     inputs: Mapping[str, Any] | None = None,
     force: bool = False,
+    because: str = "",
 ) -> Result:
     """`run_stage_with_tracking` for a stage that is given as data, with a result that is bound when it is needed.
 
-    Inputs may be results too.
+    Inputs may be results too. `because` is who or what wants it, beside the `reason` for which it executes.
     """
-    return _tracked(stage, input_table, config, storage, dict(inputs or {}), stage.config_keys, force, eager=False)
+    extra = dict(inputs or {})
+    return _tracked(stage, input_table, config, storage, extra, stage.config_keys, force, because, eager=False)
 
 
 def run_stage_with_tracking(
@@ -91,7 +93,7 @@ def run_stage_with_tracking(
     """
     # A Stage is what the loop takes; a stranger's has no declared result.
     stage = Stage(stage_name, stage_func, output, config_keys or (), distributions)
-    return _tracked(stage, input_table, config, storage, dict(inputs or {}), config_keys, force, eager=True).table
+    return _tracked(stage, input_table, config, storage, dict(inputs or {}), config_keys, force, "", eager=True).table
 
 
 def _tracked(
@@ -102,6 +104,7 @@ def _tracked(
     extra: dict[str, Any],
     config_keys: tuple[str, ...] | None,
     force: bool,
+    because: str,
     *,
     eager: bool,
 ) -> Result:
@@ -164,6 +167,8 @@ def _tracked(
         ckpt.set_aside(path)
 
     reason = _reason(identity.problem or earlier.problem, identity, newest, state, force)
+    if because:
+        reason = because if force else f"{reason}, {because}"
     storage.append(identity.events)
     run.begin({**common, "source": "executed", "reason": reason}, sync=True)
     if identity.problem:

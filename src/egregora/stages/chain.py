@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+import importlib
+from collections.abc import Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from egregora.errors import BlobError, ExportError, PrivacyError, StorageError
 from egregora.pipeline.runner import run_stage
-from egregora.pipeline.stage import Files
+from egregora.pipeline.stage import Files, Stage
+from egregora.stages.exports import remember_exports
 
 if TYPE_CHECKING:
     from egregora.config import Config
     from egregora.database.storage import StorageManager
     from egregora.pipeline.tracking import Result
 
-__all__ = ["STAGES", "Outcome", "check_exports", "write_site"]
+__all__ = [
+    "EXPORTS",
+    "READS",
+    "STAGES",
+    "Outcome",
+    "check_exports",
+    "reads",
+    "run_and_lay_out",
+    "stage_called",
+    "write_site",
+]
 
 STAGES = ("parse", "privacy", "enrich", "write", "rank", "publish")
 """Names of the stages, in the order in which data flows."""
+EXPORTS = "exports"
+"""What stands for the exports where stages' results go by their names."""
 
 
 def check_exports(exports: Sequence[Path]) -> None:
@@ -42,12 +56,14 @@ class Outcome:
 
     Attributes:
         rows: Rows of each stage's result, by stage, as far as it went.
+        runs: Ids of the runs, by stage, likewise.
         index: The site's index page; None if it stopped before `publish`.
         written, removed: Files of the site that were written and removed.
         warnings: What could not be done and doesn't matter to the site.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
     index: Path | None = None
     written: int = 0
     removed: int = 0
@@ -80,16 +96,61 @@ def write_site(
         EgregoraError: something that the user can act on. What is done until then is kept.
     """
     files = Files(tuple(path.absolute() for path in exports))
+    remember_exports(storage, files)
+    forced = frozenset(STAGES) if force == "all" else frozenset({force})
+    names = STAGES[: STAGES.index(up_to) + 1]
+    try:
+        return run_and_lay_out(names, {EXPORTS: files}, config, storage, site, forced=forced, allow_leak=allow_leak)
+    except BlobError:
+        # A page or picture that an earlier run kept is gone: make them again. That gives the same bytes.
+        forced |= {"enrich", "publish"}
+        return run_and_lay_out(names, {EXPORTS: files}, config, storage, site, forced=forced, allow_leak=allow_leak)
+
+
+def run_and_lay_out(
+    names: Sequence[str],
+    given: Mapping[str, Any],
+    config: Config,
+    storage: StorageManager,
+    site: Path,
+    *,
+    forced: Container[str] = (),
+    because: str = "",
+    allow_leak: bool = False,
+) -> Outcome:
+    """Run stages that follow one another, and lay out the site if `publish` is the last of them.
+
+    Args:
+        names: The stages.
+        given: What they read that none of them makes: results of earlier stages by stage, the exports by `EXPORTS`; and
+            parse's result if the site is laid out, for the search for names.
+        config: The site's configuration with its key.
+        storage: The site's records.
+        site: The folder that the pages go to.
+        forced: Stages that run even if nothing changed.
+        because: Why the first of them runs, beside the reason that it finds itself.
+        allow_leak: See `write_site`.
+
+    Raises:
+        BlobError: a page or picture that an earlier run kept is gone.
+        EgregoraError: see `write_site`.
+    """
     outcome = Outcome()
-    forced = set(STAGES) if force == "all" else {force}
+    made = dict(given)
     with ThreadPoolExecutor(max_workers=1) as keeper:
-        try:
-            tables = _run(files, config, storage, up_to, forced, outcome, keeper)
-            _lay_out(tables, config, storage, site, outcome, allow_leak)
-        except BlobError:
-            # A page or picture that an earlier run kept is gone: make them again. That gives the same bytes.
-            tables = _run(files, config, storage, up_to, forced | {"enrich", "publish"}, outcome, keeper)
-            _lay_out(tables, config, storage, site, outcome, allow_leak)
+        for number, name in enumerate(names):
+            stage = stage_called(name)
+            table, inputs = reads(name, made)
+            why = "" if number else because
+            made[name] = run_stage(stage, table, config, storage, inputs=inputs, force=name in forced, because=why)
+            outcome.rows[name] = made[name].origin.rows
+            outcome.runs[name] = made[name].origin.run_id
+            if name == "parse" and not outcome.rows[name]:
+                raise ExportError("the export holds no messages", hint="check that it is a chat's export")
+            if name in KEPT:
+                keeper.submit(_keep, name, made[name], storage, outcome)
+        if names[-1] == "publish":
+            _lay_out(made, config, storage, site, outcome, allow_leak)
     return outcome
 
 
@@ -106,56 +167,32 @@ def _keep(stage: str, result: Result, storage: StorageManager, outcome: Outcome)
         outcome.warnings.append(f"the catalog's table {KEPT[stage]} is not up to date: {error}")
 
 
-def _run(
-    files: Files,
-    config: Config,
-    storage: StorageManager,
-    up_to: str,
-    forced: set[str],
-    outcome: Outcome,
-    keeper: Executor,
-) -> dict[str, Result]:
-    """The stages one after the other. Each is imported when it is reached."""
-    tables: dict[str, Result] = {}
-    outcome.rows.clear()
-    for name in STAGES[: STAGES.index(up_to) + 1]:
-        stage, table, inputs = _prepared(name, files, tables)
-        tables[name] = run_stage(stage, table, config, storage, inputs=inputs, force=name in forced)
-        outcome.rows[name] = tables[name].origin.rows
-        if name == "parse" and not outcome.rows[name]:
-            raise ExportError("the export holds no messages", hint="check that it is a chat's export")
-        if name in KEPT:
-            keeper.submit(_keep, name, tables[name], storage, outcome)
-    return tables
+READS: Mapping[str, Mapping[str, str]] = {
+    "parse": {"table": EXPORTS},
+    "privacy": {"table": "parse"},
+    "enrich": {"table": "privacy", "exports": EXPORTS},
+    "write": {"table": "enrich"},
+    "rank": {"table": "write"},
+    "publish": {"table": "rank", "messages": "enrich"},
+}
+"""What each stage reads: its table, and its further inputs by name, each a stage's result or the exports."""
 
 
-def _prepared(name: str, files: Files, tables: dict[str, Result]) -> tuple[Any, Any, dict[str, Any]]:
-    """A stage, its input and its further inputs."""
+def reads(name: str, made: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A stage's table and its further inputs, taken from what is made."""
+    inputs = {part: made[source] for part, source in READS[name].items()}
+    return inputs.pop("table"), inputs
+
+
+def stage_called(name: str) -> Stage:
+    """A stage by its name. It is imported now, when it is needed."""
     if name == "parse":
         from egregora.sources import known_sources
         from egregora.stages.parse import STAGE as PARSE
 
         # The installed sources are bound to the function, so that their code is part of its identity.
-        return replace(PARSE, func=functools.partial(PARSE.func, sources=known_sources())), files, {}
-    if name == "privacy":
-        from egregora.stages.privacy import STAGE as PRIVACY
-
-        return PRIVACY, tables["parse"], {}
-    if name == "enrich":
-        from egregora.stages.enrich import STAGE as ENRICH
-
-        return ENRICH, tables["privacy"], {"exports": files}
-    if name == "write":
-        from egregora.stages.write import STAGE as WRITE
-
-        return WRITE, tables["enrich"], {}
-    if name == "rank":
-        from egregora.stages.rank import STAGE as RANK
-
-        return RANK, tables["write"], {}
-    from egregora.stages.publish import STAGE as PUBLISH
-
-    return PUBLISH, tables["rank"], {"messages": tables["enrich"]}
+        return replace(PARSE, func=functools.partial(PARSE.func, sources=known_sources()))
+    return cast("Stage", importlib.import_module(f"egregora.stages.{name}").STAGE)
 
 
 def _lay_out(
@@ -167,8 +204,6 @@ def _lay_out(
     allow_leak: bool,
 ) -> None:
     """Bring the site's folder up to date, if the pages are made and give nobody away."""
-    if "publish" not in tables:
-        return
     import duckdb
 
     from egregora.site.layout import lay_out

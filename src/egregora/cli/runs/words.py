@@ -14,7 +14,7 @@ from egregora.cli.site import open_site
 if TYPE_CHECKING:
     from egregora.observe.runs import Row
 
-__all__ = ["STATUS_STYLES", "RunArgument", "complete_run", "seconds", "started", "status", "why"]
+__all__ = ["STATUS_STYLES", "RunArgument", "complete_run", "seconds", "started", "status", "value_text", "why"]
 
 STATUS_STYLES = {"completed": "green", "failed": "red", "running": "yellow"}
 
@@ -84,3 +84,17 @@ def why(row: Row) -> tuple[str, str]:
     failed = row["status"] == "failed"
     what = (row["error"] or row["error_type"]) if failed else row["reason"]
     return ": ".join(part for part in (row["label"], what) if part), "red" if failed else "dim"
+
+
+def value_text(value: object) -> str:
+    """The value of a setting, as the record has it: a secret is only said to be one."""
+    import json
+
+    if value is None:
+        return "(not set)"
+    if isinstance(value, dict) and len(value) == 1:
+        ((kind, inner),) = value.items()
+        return "(a secret)" if kind == "$secret" else str(inner) if kind.startswith("$") else json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(value_text, value))}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,89 @@
+"""How a pipeline at work, and what came of it, is shown: by every command that runs stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from egregora.database.storage import StorageManager
+    from egregora.stages.chain import Outcome
+
+__all__ = ["progress", "report", "shown_path"]
+
+
+def report(outcome: Outcome, seconds: float) -> None:
+    """What came of it, in as many lines as there are things to say."""
+    rows = outcome.rows
+    said = [f"{rows[name]:,} {unit}" for name, unit in (("enrich", "messages"), ("rank", "posts")) if name in rows]
+    if not said:
+        said = [f"{count:,} rows from {name}" for name, count in list(rows.items())[-1:]]
+    typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
+    if rows.get("write") == 0:
+        typer.echo("No window had enough in it for a post; see `egregora runs show last`, or set a larger --window.")
+    for warning in outcome.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if outcome.index is not None:
+        changed = f"{outcome.written:,} files written, {outcome.removed:,} removed"
+        typer.echo(changed if outcome.written or outcome.removed else "The site is as it was.")
+        typer.echo(f"Site: {shown_path(outcome.index)}")
+
+
+def shown_path(path: Path) -> str:
+    """A path as short as it can be typed."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+@contextmanager
+def progress(storage: StorageManager) -> Iterator[None]:
+    """Show stages, what they count and the time left, on a terminal; nothing otherwise."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    bar = Progress(
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description:<8}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[count]:>22}", markup=False),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    tasks: dict[str, Any] = {}
+
+    def listen(run: Any, event: dict[str, Any]) -> None:
+        if run.parent is not None or event.get("e") != "run":
+            return
+        if run.run_id not in tasks:
+            tasks[run.run_id] = bar.add_task(run.stage, total=None, count="")
+        task = tasks[run.run_id]
+        if "progress_done" in event:
+            done, total, unit = event["progress_done"], event.get("progress_total"), event["progress_unit"]
+            of = f"/{total:,}" if total else ""
+            bar.update(task, completed=done, total=total, count=f"{done:,}{of} {unit}")
+        if event.get("status") == "completed":
+            hit = event.get("source") == "checkpoint"
+            made = event.get("rows_out")
+            bar.update(task, completed=1, total=1, count="unchanged" if hit else f"{made:,} rows")
+        elif event.get("status") == "failed":
+            bar.update(task, count="failed")
+            bar.stop_task(task)
+
+    with bar:
+        storage.listener = listen
+        try:
+            yield
+        finally:
+            storage.listener = None

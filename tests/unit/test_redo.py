@@ -1,0 +1,262 @@
+"""Runs that are run again: what they take, what follows, and when they refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from egregora.cli import main
+from egregora.database.storage import StorageManager
+from egregora.pipeline.runner import record_run
+from egregora.testing import write_export
+from runs_rows import Shown, run_id, seed
+
+STAGES = ["parse", "privacy", "enrich", "write", "rank", "publish"]
+TITLE = "Invented Rowers"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an export and the site of it."""
+    folder = tmp_path_factory.mktemp("redo")
+    chat = write_export(folder / f"WhatsApp Chat with {TITLE}.zip", messages=400, people=5, days=20)
+    assert main(["write", str(chat), "--site", str(folder / "site")]) == 0
+    return folder
+
+
+@pytest.fixture
+def blog(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that site, named by EGREGORA_SITE, whose export lies where it lay."""
+    StorageManager(written / "site" / ".egregora" / "egregora.duckdb").close()
+    site = tmp_path / "blog"
+    shutil.copytree(written / "site", site)
+    monkeypatch.setenv("EGREGORA_SITE", str(site))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return site
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Shown:
+    """`say("runs", "tail")`: exit status, standard output and standard error of a command."""
+
+    def command(*words: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+def rows(site: Path, which: str = "parent_run_id IS NULL") -> list[dict[str, Any]]:
+    """The site's runs, oldest first."""
+    from egregora.observe.runs import select_runs
+
+    with StorageManager(site / ".egregora" / "egregora.duckdb").reading() as con:
+        return select_runs(con, f"FROM runs WHERE {which} ORDER BY started_at")
+
+
+def pages(site: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (site / "site").rglob("*") if path.is_file()}
+
+
+def export(written: Path) -> Path:
+    return next(written.glob("*.zip"))
+
+
+def set_toml(site: Path, text: str) -> None:
+    (site / "egregora.toml").write_text(text, encoding="utf-8")
+
+
+# -- where exports lie ------------------------------------------------------------------------------------------------
+
+
+def test_only_the_private_folder_of_parse_knows_where_an_export_lies(blog: Path, written: Path, say: Shown) -> None:
+    """It is closed to others, goes with the raw checkpoints, and comes back with the next write."""
+    register = blog / ".egregora" / "checkpoints" / "parse" / "exports.json"
+    (parse,) = rows(blog, "stage = 'parse'")
+    assert json.loads(register.read_text(encoding="utf-8")) == {
+        json.loads(parse["input_parts"])["table"]: [str(export(written))]
+    }
+    assert oct(register.stat().st_mode)[-3:] == "600"
+    assert say("cache", "clear", "--stage", "parse")[0] == 0
+    assert not register.exists()
+    assert say("write", export(written), "--up-to", "parse")[0] == 0
+    assert register.exists()
+
+
+# -- retry ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_run_goes_on_where_it_failed(blog: Path, written: Path, say: Shown) -> None:
+    """With a wrong setting corrected, its stage and those behind it run; the ones before it are not even looked at."""
+    set_toml(blog, '[write]\nfrom_date = "2099-01-01"\n')
+    assert say("write", export(written))[0] == 1
+    failed = rows(blog)[-1]
+    assert (failed["stage"], failed["status"]) == ("write", "failed")
+    set_toml(blog, '[write]\nwindow = "1d"\n')
+
+    code, out, err = say("runs", "retry", "last-failed")
+
+    assert (code, err) == (0, "")
+    assert f"Retrying write (run {failed['run_id'][:8]}, failed, " in out
+    assert "then rank, publish" in out
+    assert [line.split() for line in out.splitlines() if "→" in line] == [
+        ["write.from_date", "2099-01-01", "→", "(not", "set)"],
+        ["write.window", '"7d"', "→", '"1d"'],
+    ]
+    again = rows(blog)[-3:]
+    assert [(row["stage"], row["status"], row["reason"]) for row in again] == [
+        ("write", "completed", f"config changed, retry of {failed['run_id']}"),
+        ("rank", "completed", "input changed"),
+        ("publish", "completed", "input changed"),
+    ]
+    assert len({row["invocation_id"] for row in again}) == 1
+    assert again[0]["input_parts"] == failed["input_parts"]
+    posts = len([name for name in pages(blog) if name.startswith("2")])
+    assert posts == again[0]["rows_out"]
+
+
+def lineage(site: Path, child: str) -> list[str]:
+    with StorageManager(site / ".egregora" / "egregora.duckdb").reading() as con:
+        found = con.execute(f"SELECT parent_run_id::VARCHAR FROM lineage WHERE child_run_id = '{child}'").fetchall()
+    return [run for (run,) in found]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_completed_run_runs_again_all_the_same(blog: Path, say: Shown, stage: str) -> None:
+    """From any stage on: same inputs, same result, what follows is taken from its checkpoints, the site stays."""
+    before, old = pages(blog), rows(blog)
+    code, out, err = say("runs", "retry", stage, "--json")
+    assert (code, err) == (0, "")
+    following = STAGES[STAGES.index(stage) :]
+    again = rows(blog)[-len(following) :]
+    first = next(row for row in old if row["stage"] == stage)
+    assert [(row["stage"], row["source"], row["reason"], row["output_hash"]) for row in again] == [
+        (
+            name,
+            "executed" if name == stage else "checkpoint",
+            f"retry of {first['run_id']}" if name == stage else "unchanged",
+            next(row["output_hash"] for row in old if row["stage"] == name),
+        )
+        for name in following
+    ]
+    assert sorted(lineage(blog, again[0]["run_id"])) == sorted(lineage(blog, first["run_id"]))
+    assert json.loads(out) == {
+        "retried": first["run_id"],
+        "stage": stage,
+        "run_id": again[0]["run_id"],
+        "settings": [],
+        "runs": {row["stage"]: row["run_id"] for row in again},
+        "rows": {row["stage"]: row["rows_out"] for row in again},
+        "site": str(blog / "site" / "index.html"),
+        "warnings": [],
+    }
+    assert pages(blog) == before
+
+
+def test_an_older_run_alone_is_run_again(blog: Path, written: Path, say: Shown) -> None:
+    """Newer runs have come after it, so what is on the site and in the catalog stays theirs."""
+    say("write", export(written), "--window", "1d")
+    before = pages(blog)
+    count = len(rows(blog))
+    code, out, _ = say("runs", "retry", "write~1")
+    assert code == 0
+    assert "Only this stage ran, and the site is as it was" in out
+    (again,) = rows(blog)[count:]
+    first = next(row for row in rows(blog) if row["stage"] == "write")
+    assert (again["reason"], again["output_hash"]) == (f"retry of {first['run_id']}", first["output_hash"])
+    assert pages(blog) == before
+    # Of that stage it is the newest now; the next write says so, and comes back to what it had.
+    assert say("write", export(written), "--window", "1d")[0] == 0
+    assert pages(blog) == before
+
+
+def test_a_child_stands_for_its_run(blog: Path, say: Shown) -> None:
+    """A window is retried by retrying the stage that it is part of."""
+    child = rows(blog, "parent_run_id IS NOT NULL")[0]
+    code, out, _ = say("runs", "retry", child["run_id"], "--json")
+    assert (code, json.loads(out)["retried"]) == (0, child["parent_run_id"])
+
+
+def gone(blog: Path, written: Path) -> None:
+    export(written).rename(written / "moved.zip.away")
+
+
+def changed(blog: Path, written: Path) -> None:
+    path = export(written)
+    shutil.copyfile(path, written / "moved.zip.away")
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def cleared(blog: Path, written: Path) -> None:
+    shutil.rmtree(blog / ".egregora" / "checkpoints" / "parse")
+
+
+def without_enrich(blog: Path, written: Path) -> None:
+    for path in (blog / ".egregora" / "checkpoints" / "enrich").glob("*.parquet"):
+        path.unlink()
+
+
+def damaged_enrich(blog: Path, written: Path) -> None:
+    for path in (blog / ".egregora" / "checkpoints" / "enrich").glob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+@pytest.mark.parametrize(
+    ("damage", "stage", "error", "hint"),
+    [
+        (gone, "parse", "the export of that run is no longer where it was", "egregora write EXPORT --up-to parse"),
+        (gone, "enrich", "the export of that run is no longer where it was", "egregora write EXPORT --up-to parse"),
+        (changed, "parse", "the export of that run has other content by now", "egregora write EXPORT"),
+        (cleared, "parse", "it is not on record where the export of that run lies", "egregora write EXPORT"),
+        (cleared, "privacy", "it is not on record where the export", "egregora write EXPORT"),
+        (cleared, "write", "the result of parse that went into it is no longer kept", "egregora write EXPORT"),
+        (without_enrich, "write", "the result of enrich that went into it is no longer kept", "egregora write EXPORT"),
+        (damaged_enrich, "rank", "the result of enrich that went into it is no longer kept", "egregora write EXPORT"),
+    ],
+)
+def test_a_run_whose_input_is_gone_is_refused(
+    blog: Path,
+    written: Path,
+    say: Shown,
+    damage: Callable[[Path, Path], None],
+    stage: str,
+    error: str,
+    hint: str,
+) -> None:
+    """With the reason and what to type, before anything runs, and without the export's name."""
+    count = len(rows(blog))
+    damage(blog, written)
+    try:
+        code, out, err = say("runs", "retry", stage)
+    finally:
+        away = written / "moved.zip.away"
+        if away.exists():
+            away.replace(written / f"WhatsApp Chat with {TITLE}.zip")
+    assert (code, out) == (1, "")
+    assert error in err
+    assert hint in err
+    assert TITLE not in err
+    assert len(rows(blog)) == count
+
+
+def test_runs_that_can_not_be_run_again_say_why(storage: StorageManager, shown: Shown) -> None:
+    """A run at work, a stranger's stage, and one that ended before its input was read."""
+    seed(storage, [{"stage": "per_city"}, {"stage": "write", "status": "failed"}])
+    record_run(storage, run_id(9), "write", "running", None, "sha256:00")
+    for wanted, error, hint in (
+        ("per_city", "whose function only your own program knows", "run that program again"),
+        ("last-failed", "ended before its input was read", "egregora write EXPORT"),
+        ("last", "is still at work", "egregora runs tail -f"),
+        ("nonsense", "no run 'nonsense'", "egregora runs tail"),
+    ):
+        code, out, err = shown("runs", "retry", wanted)
+        assert (code, out) == (1, "")
+        assert error in err
+        assert hint in err
