@@ -26,6 +26,7 @@ from egregora.errors import ConfigError, ExportError, PrivacyError, SchemaError,
 from egregora.pipeline.runner import record_run, run_stage, run_stage_with_tracking
 from egregora.pipeline.stage import Files, Stage, StageContext
 from egregora.pipeline.tracking import origin_of
+from runs_rows import run_id
 
 Ask = Callable[..., list[Any]]
 ROWS = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
@@ -641,10 +642,10 @@ def test_before_names_are_protected_messages_are_withheld(
             run(storage, func, table)
     with pytest.raises(ValueError):
         run(storage, stumble, inputs={"more": table})
-    found = ask(storage, "SELECT error, traceback FROM runs ORDER BY started_at")
+    found = ask(storage, "SELECT error, hint, traceback FROM runs ORDER BY started_at")
     assert "Zorro" not in str(found)
     assert "ValueError" in found[0][0]
-    assert found[1][0] == "line 7 is odd (look at it)"
+    assert found[1][:2] == ("line 7 is odd", "look at it")
 
 
 def test_stopping_from_the_keyboard_is_recorded(storage: StorageManager, ask: Ask) -> None:
@@ -934,7 +935,30 @@ def test_what_a_reader_raises_is_what_is_recorded(storage: StorageManager, ask: 
 
     with pytest.raises(ExportError, match="cut off"):
         run_stage(Stage("broken", broken, output), FILES, {}, storage)
-    assert ask(storage, "SELECT error_type, error FROM runs") == [("ExportError", "cut off in line 2 (export again)")]
+    assert ask(storage, "SELECT error_type, error, hint FROM runs") == [
+        ("ExportError", "cut off in line 2", "export again")
+    ]
+
+
+def test_the_hint_stands_apart_and_fits_every_site(storage: StorageManager, ask: Ask) -> None:
+    """The next thing to type is a column of its own, from wherever in the chain it is known, without a path."""
+
+    def wrap(table: Any, config: Any, *, run_id: str, context: Any) -> Any:
+        try:
+            with context.child("a window"):
+                raise ExportError("odd", hint="run: egregora cache gc --site '/home/zorro/my blog'; then again")
+        except ExportError as error:
+            raise RuntimeError("the stage gave up") from error
+
+    with pytest.raises(RuntimeError):
+        run(storage, wrap)
+    assert ask(storage, "SELECT error, hint FROM runs ORDER BY started_at") == [
+        ("the stage gave up", "run: egregora cache gc; then again"),
+        ("odd", "run: egregora cache gc; then again"),
+    ]
+    record_run(storage, run_id(9), "s", "failed", "odd", "sha256:0", hint="look")
+    record_run(storage, run_id(9), "s", "completed", None, "sha256:0")
+    assert ask(storage, f"SELECT hint FROM runs WHERE run_id = '{run_id(9)}'") == [None]
 
 
 def test_results_are_bound_only_when_they_are_needed(tmp_path: Path) -> None:

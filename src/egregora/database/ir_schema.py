@@ -38,6 +38,7 @@ RAW_MESSAGES = TableSpec(
         Column("author_raw", "VARCHAR", "the author as the export names them; NULL for a system notice"),
         *_BODY,
     ),
+    ("event_id",),
 )
 
 MESSAGES = TableSpec(
@@ -49,6 +50,7 @@ MESSAGES = TableSpec(
         Column("alias", "VARCHAR", "the author's friendly name; NULL for a system notice"),
         *_BODY,
     ),
+    ("event_id",),
 )
 
 ENRICHED = TableSpec(
@@ -70,6 +72,7 @@ ENRICHED = TableSpec(
             "the cleaned attachment and its thumbnail, as blob ids (`<sha256>.<ext>`)",
         ),
     ),
+    ("event_id",),
 )
 
 POSTS = TableSpec(

@@ -90,6 +90,7 @@ RUNS = TableSpec(
         Column("parent_run_id", "UUID", "run that this one is a child of", heading="Parent"),
         Column("label", "VARCHAR", "what a child worked on, e.g. its window", heading="Label"),
         Column("error_type", "VARCHAR", "class of the error, or `interrupted`", heading="Error type"),
+        Column("hint", "VARCHAR", "what to type or change next, of an error that knows it", heading="Hint"),
         Column("traceback", "VARCHAR", "frames of the error, redacted, without source lines", heading="Traceback"),
         Column(
             "cost_usd", "DOUBLE", "cost of the model calls in US dollars; NULL where a price is unknown", heading="Cost"

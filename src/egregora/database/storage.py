@@ -749,6 +749,10 @@ def _upsert(con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]]) -> Non
         _insert_rows(con, spec, extra, f"cat.{name}")
 
 
+_OF_FAILURE = ("error", "error_type", "hint", "traceback")
+"""Columns that only a failed run's row has."""
+
+
 def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]], target: str) -> None:
     # One JSON parameter: a row at a time takes two hundred times as long. A row that is there is added to; an event
     # that lacks what a row must have, and adds to none, is nothing.
@@ -758,7 +762,7 @@ def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]]
     # A later word of its owner is truer than what was thought of a run.
     changes |= {
         name: f"CASE WHEN coalesce(e.status, t.status) = 'failed' THEN coalesce(e.{name}, t.{name}) END"
-        for name in ("error", "error_type", "traceback")
+        for name in _OF_FAILURE
     }
     changes["finished_at"] = (
         "CASE WHEN coalesce(e.status, t.status) <> 'running' THEN coalesce(e.finished_at, t.finished_at) END"
@@ -768,7 +772,7 @@ def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]]
     con.execute(
         f"INSERT OR IGNORE INTO {target} BY NAME SELECT * REPLACE (coalesce(started_at, finished_at) AS started_at, "
         "CASE WHEN status <> 'running' THEN finished_at END AS finished_at, "
-        + ", ".join(f"CASE WHEN status = 'failed' THEN {n} END AS {n}" for n in ("error", "error_type", "traceback"))
+        + ", ".join(f"CASE WHEN status = 'failed' THEN {n} END AS {n}" for n in _OF_FAILURE)
         + f") FROM {source} AS e WHERE coalesce(started_at, finished_at) IS NOT NULL AND "
         + " AND ".join(
             f"{c.name} IS NOT NULL" for c in schema.RUNS.columns if not c.nullable and c.name != "started_at"

@@ -33,6 +33,7 @@ __all__ = [
     "known_stages",
     "matching_ids",
     "recent_runs",
+    "runs_by_ids",
     "select_runs",
 ]
 
@@ -256,9 +257,9 @@ def describe_run(storage: StorageManager, wanted: str) -> Details:
         path = checkpoint_path(storage, row["stage"], row["input_fingerprint"]) if row["checkpoint_sha256"] else None
         return Details(
             row=row,
-            parents=_by_ids(con, parents),
-            readers=_by_ids(con, readers),
-            parent=next(iter(_by_ids(con, [row["parent_run_id"]])), None),
+            parents=runs_by_ids(con, parents),
+            readers=runs_by_ids(con, readers),
+            parent=next(iter(runs_by_ids(con, [row["parent_run_id"]])), None),
             children=_children(con, run_id),
             logs=logs[-LOG_LINES:],
             log_count=len(logs),
@@ -273,7 +274,7 @@ def _ids(con: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
     return [str(found[0]) for found in con.execute(sql).fetchall()]
 
 
-def _by_ids(con: duckdb.DuckDBPyConnection, ids: Sequence[str | None]) -> list[Row]:
+def runs_by_ids(con: duckdb.DuckDBPyConnection, ids: Sequence[str | None]) -> list[Row]:
     """Runs by their ids, oldest first."""
     known = [run_id for run_id in ids if run_id]
     if not known:
@@ -385,7 +386,7 @@ def _nearest(con: duckdb.DuckDBPyConnection, word: str, digits: str) -> list[Row
     length = min(len(digits), 32)
     far = f"levenshtein(replace(run_id::VARCHAR, '-', '')[:{length}], {literal(digits[:32])})"
     near = _ids(con, f"FROM runs SELECT run_id ORDER BY {far}, started_at DESC LIMIT 3")
-    return _by_ids(con, near)
+    return runs_by_ids(con, near)
 
 
 def _listed(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> str:

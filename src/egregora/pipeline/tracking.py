@@ -373,6 +373,8 @@ class Run(StageContext):
 _PATHS = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:)?(?:[\\/][^\s\\/'\":]+){2,}[\\/]?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\x1b\[[0-9;]*[A-Za-z]")
 
+_SITE_OPTION = re.compile(r" --site (?:'[^']*'|[^\s;,]+)")
+
 
 def redacted(text: str) -> str:
     """A text as it may be kept: without personal data, absolute paths and control characters."""
@@ -382,7 +384,7 @@ def redacted(text: str) -> str:
 
 
 def describe_error(error: BaseException, *, raw: bool) -> dict[str, str]:
-    """The columns `error`, `error_type` and `traceback` of a failure, redacted.
+    """The columns `error`, `error_type`, `hint` and `traceback` of a failure, redacted.
 
     Args:
         error: What was raised.
@@ -402,17 +404,20 @@ def describe_error(error: BaseException, *, raw: bool) -> dict[str, str]:
     for link in reversed(chain):
         frames += [f"{_module(f.filename)}:{f.lineno} in {f.name}" for f in tb.extract_tb(link.__traceback__)]
         frames.append(f"{type(link).__qualname__}: {_message(link, raw)}")
+    # Where the site lies is no part of the record: whoever shows the hint knows it, and says it.
+    hints = (_SITE_OPTION.sub("", link.hint) for link in chain if isinstance(link, EgregoraError))
+    hint = next(filter(None, hints), "")
     return {
         "error": _message(error, raw) or type(error).__qualname__,
         "error_type": type(error).__qualname__,
+        **({"hint": redacted(hint)} if hint else {}),
         "traceback": "\n".join(frames),
     }
 
 
 def _message(error: BaseException, raw: bool) -> str:
     if isinstance(error, EgregoraError):
-        hint = f" ({error.hint})" if error.hint else ""
-        return redacted(f"{error}{hint}")
+        return redacted(str(error))
     if raw:
         return f"{type(error).__qualname__}; its message is withheld, because names are not protected yet"
     return redacted(str(error))
