@@ -133,7 +133,7 @@ def _error(row: Row) -> Fields:
     frames = (row["traceback"] or NONE).split("\n")
     return [
         ("Error", [(row["error"] or NONE, "red")]),
-        (RUNS.column("hint").heading, [(row["hint"] or NONE, "")]),
+        *([(RUNS.column("hint").heading, [(row["hint"], "")])] if row["hint"] else []),
         (RUNS.column("error_type").heading, [(row["error_type"] or NONE, "")]),
         *[("" if number else "Traceback", [(frame, "dim")]) for number, frame in enumerate(frames)],
     ]
