@@ -9,15 +9,16 @@ caption count as alike within a minute, and mentions in a body as `@`.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
 from egregora.database.ir_schema import RAW_MESSAGES
 from egregora.errors import ExportError
@@ -124,10 +125,10 @@ def thread_id(source: str, title: str | None) -> str:
     return hashlib.sha256(f"thread\0{source}\0{key}".encode()).hexdigest()[:32]
 
 
-_SILENT = pa.array(("system", "deleted", "location", "contact", "call"))
+_SILENT = ("system", "deleted", "location", "contact", "call")
 """Kinds whose text depends on the phone's language or contacts: it stays out of the identity."""
 _MENTION = "@(?:\u2068[^\u2069]*\u2069|[0-9]{7,16})"
-_ANY_MENTION = re.compile(b"@(?:\xe2\x81\xa8|[0-9]{7})")
+_AFTER_MENTION = tuple(b"0123456789\xe2")
 
 
 def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
@@ -176,60 +177,78 @@ def _renumbered(attrs: pa.Array, number: int) -> pa.Array:
 class _Ids:
     """The `event_id`s of one export.
 
-    The first message of a kind, body and minute is known by the hash of these, the n-th by a hash of that and n. What
+    The first message of a kind, body and minute is known by a hash of these, the n-th by a hash of that and n. What
     came before is kept as 8 bytes a message, and looked at only where minutes overlap: mostly in the batch before.
+
+    It keeps no secret: whoever has an id can try what it may be of. The privacy stage gives others.
     """
 
     def __init__(self, thread: str) -> None:
-        self._hash = hashlib.blake2b(digest_size=16, person=hashlib.sha256(thread.encode()).digest()[:16])
+        self._thread = xxh3_64_intdigest(thread.encode())
         self._before: list[tuple[int, int, pa.Array]] = []
 
     def of(self, batch: pa.RecordBatch) -> pa.Array:
         """The ids of a batch, in its order."""
-        minutes = pc.divide(batch.column("ts").cast(pa.int64()), 60_000_000)
-        kind, body = _encoded(batch.column("kind")), batch.column("text").cast(pa.string())
-        silent = pc.is_in(kind.dictionary, _SILENT).take(kind.indices)
-        if pc.any(silent).as_py():
-            body = pc.if_else(silent, "", body)
-        if _ANY_MENTION.search(body.buffers()[2] or b""):
-            mentioning = pc.match_substring(body, "@")
-            named = pc.replace_substring_regex(body.filter(mentioning), _MENTION, "@")
-            body = pc.replace_with_mask(body, mentioning, named)
-        parts = (minutes.cast(pa.string()), kind.cast(pa.string()), body)
-        keys = pc.binary_join_element_wise(*parts, "/", null_handling="replace").cast(pa.binary())
-        found = []
-        for key in keys.to_pylist():
-            state = self._hash.copy()  # costs half of what making one does
-            state.update(key)
-            found.append(state.digest())
-        digests = b"".join(found)
-        places = np.arange(0, 32 * len(keys) + 1, 32, dtype=np.int32)
-        ids = [None, pa.py_buffer(places), pa.py_buffer(digests.hex().encode())]
-        short = np.frombuffer(digests, "<u8")[::2].copy()
-        return self._counted(
-            pa.Array.from_buffers(pa.string(), len(keys), ids),
-            pa.Array.from_buffers(pa.uint64(), len(keys), [None, pa.py_buffer(short)]),
-            pc.min_max(minutes).as_py(),
+        minutes = pc.divide(batch.column("ts").cast(pa.int64()), 60_000_000).to_numpy()
+        kind = _encoded(batch.column("kind"))
+        names, numbers = kind.dictionary.to_pylist(), kind.indices.to_numpy()
+        # One kind in one minute is a hash function of its own.
+        kinds = np.array([xxh3_64_intdigest(name.encode(), self._thread) for name in names], np.uint64)
+        seeds = minutes.astype(np.uint64) * _SPREAD + kinds[numbers]
+        bodies = _without_mentions(batch.column("text").cast(pa.string())).cast(pa.binary()).to_pylist()
+        for row in np.flatnonzero(np.isin(numbers, [names.index(name) for name in _SILENT if name in names])).tolist():
+            bodies[row] = b""
+        found = np.frombuffer(bytearray().join(map(xxh3_128_digest, bodies, seeds.tolist())), _DIGEST)
+        self._number(found, minutes)
+        places = np.arange(0, 32 * len(found) + 1, 32, dtype=np.int32)
+        return pa.Array.from_buffers(
+            pa.string(), len(found), [None, pa.py_buffer(places), pa.py_buffer(found.tobytes().hex().encode())]
         )
 
-    def _counted(self, ids: pa.Array, short: pa.Array, span: dict[str, int]) -> pa.Array:
-        overlapping = [old for low, high, old in self._before if low <= span["max"] and high >= span["min"]]
-        earlier = [old.filter(pc.is_in(old, short)) for old in overlapping]
-        self._before.append((span["min"], span["max"], short))
+    def _number(self, found: npt.NDArray[np.void], minutes: npt.NDArray[np.int64]) -> None:
+        """Put the ids of the second and further such messages in their places."""
+        keys = found["key"].copy()
+        column = _hashes(keys)
         seen = Counter[int]()
-        for old in earlier:
-            seen.update(old.to_pylist())
-        counts = pc.value_counts(short)
-        if not seen and len(counts) == len(short):
-            return ids
-        twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
-        mask = pc.is_in(short, pa.array([*seen, *twice], pa.uint64()))
-        found = []
-        for event, key in zip(ids.filter(mask).to_pylist(), short.filter(mask).to_pylist(), strict=True):
-            nth = seen[key]
+        least, most = int(minutes.min()), int(minutes.max())
+        for low, high, old in self._before:
+            if low <= most and high >= least:
+                shared = _hashes(keys[(minutes >= low) & (minutes <= high)])
+                seen.update(old.filter(pc.is_in(old, shared)).to_pylist())
+        self._before.append((least, most, column))
+        ordered = np.sort(keys)
+        again = {*seen, *ordered[1:][ordered[1:] == ordered[:-1]].tolist()}
+        if not again:
+            return
+        rows = np.flatnonzero(pc.is_in(column, pa.array(again, pa.uint64())).to_numpy(zero_copy_only=False))
+        numbered = bytearray()
+        firsts = memoryview(found[rows].tobytes())
+        for place, key in enumerate(keys[rows].tolist()):
+            first = firsts[16 * place : 16 * place + 16]
+            numbered += xxh3_128_digest(first, seen[key]) if seen[key] else first
             seen[key] += 1
-            found.append(event if not nth else hashlib.sha256(f"{event}\0{nth}".encode()).hexdigest()[:32])
-        return pc.replace_with_mask(ids, mask, pa.array(found, pa.string()))
+        found[rows] = np.frombuffer(numbered, _DIGEST)
+
+
+def _hashes(values: npt.NDArray[np.uint64]) -> pa.Array:
+    """As Arrow has it. `pa.array` would look for pandas."""
+    return pa.Array.from_buffers(pa.uint64(), len(values), [None, pa.py_buffer(values)])
+
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""Neighbouring minutes times this have nothing in common."""
+_DIGEST = np.dtype([("key", np.uint64), ("rest", np.uint64)])
+
+
+def _without_mentions(bodies: pa.Array) -> pa.Array:
+    """Bodies in which all mentions are alike."""
+    data = np.frombuffer(bodies.buffers()[2] or b"", np.uint8)
+    after = data[1:][data[:-1] == ord("@")]
+    if not np.isin(after, _AFTER_MENTION).any():
+        return bodies
+    mentioning = pc.match_substring_regex(bodies, _MENTION)
+    named = pc.replace_substring_regex(bodies.filter(mentioning), _MENTION, "@")
+    return pc.replace_with_mask(bodies, mentioning, named)
 
 
 def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
