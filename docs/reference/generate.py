@@ -63,3 +63,15 @@ def commands() -> None:
             walk(child, [*words, name])
 
     walk(get_command(app), [])
+
+
+def figures() -> None:
+    """Every figure of a profile."""
+    from egregora.pipeline.profile import FAMILIES, FIGURES
+
+    compared = {"both": "more or less", "low": "less", "high": "more", "": "–"}
+    cog.outl("| figure | unit | meaning | wrong if, compared with earlier runs |\n|---|---|---|---|")
+    named = [*FIGURES.items(), *((f"{family}.…", figure) for family, figure in FAMILIES.items())]
+    for name, figure in named:
+        cog.outl(f"| `{name}` | {figure.unit} | {figure.meaning} | {compared[figure.wrong]} |")
+    cog.outl("")

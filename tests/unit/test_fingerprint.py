@@ -99,9 +99,32 @@ def test_order_of_rows_does_not_count() -> None:
 def test_names_like_those_of_the_query_do_no_harm() -> None:
     """Columns may be called as the hashing query calls its own."""
     con = duckdb.connect()
-    sql = 'SELECT 1 AS k, NULL::INT AS h, 2 AS n0, 3 AS "a""b"'
-    assert hash_relation(con, sql, ("h",))[1:] == (1, ["h"])
-    assert hash_relation(con, sql, ("k", "n0"))[1:] == (1, [])
+    sql = 'SELECT 1 AS k, NULL::INT AS h, 2 AS c0, 3 AS "a""b"'
+    assert hash_relation(con, sql, measure=9)[1:] == (1, {"k": 0, "h": 1, "c0": 0, 'a"b': 0}, {})
+
+
+def test_what_is_measured_beside_the_hash() -> None:
+    """NULLs of each column, and first and last of each column of times, whatever their type; not of lists of them."""
+    con = duckdb.connect()
+    day = "TIMESTAMP '1970-01-02'"
+    columns = {
+        "plain": day,
+        "zone": "TIMESTAMPTZ '1970-01-02 00:00:00+00'",
+        "date": "DATE '1970-01-02'",
+        "ns": "TIMESTAMP_NS '1970-01-02'",
+        "s": "TIMESTAMP_S '1970-01-02'",
+        "list": f"[{day}]",
+        "endless": "CASE WHEN i = 1 THEN 'infinity'::TIMESTAMP ELSE NULL END",
+    }
+    timed = ("plain", "zone", "date", "ns", "s")
+    sql = f"SELECT {', '.join(f'{value} AS {name}_' for name, value in columns.items())} FROM range(3) r(i)"
+    found = hash_relation(con, sql, measure=9)
+    assert found == hash_relation(con, sql)._replace(
+        nulls={**dict.fromkeys((f"{name}_" for name in columns), 0), "endless_": 2},
+        times=dict.fromkeys((f"{name}_" for name in timed), (86400.0, 86400.0)),
+    )
+    assert hash_relation(con, sql, measure=2).nulls == {"plain_": 0, "zone_": 0}
+    assert hash_relation(con, f"{sql} LIMIT 0", measure=1)[1:] == (0, {"plain_": 0}, {})
 
 
 def test_the_value_is_the_same_in_another_process_with_other_settings(python: Any) -> None:

@@ -95,6 +95,14 @@ RUNS = TableSpec(
         Column(
             "cost_usd", "DOUBLE", "cost of the model calls in US dollars; NULL where a price is unknown", heading="Cost"
         ),
+        Column(
+            "marks",
+            "VARCHAR",
+            "what looks wrong about a completed run: JSON list of objects with `name` (the figure), `text` (a "
+            "sentence), `value`, `usual` (median of the runs before) and `since` (run); NULL if nothing does; of a hit "
+            "those of the run that made its checkpoint",
+            heading="Looks wrong",
+        ),
         Column("progress_done", "BIGINT", "how far it has come, in `progress_unit`", heading="Done"),
         Column("progress_total", "BIGINT", "how far it has to go, where known", heading="Of"),
         Column("progress_unit", "VARCHAR", "what progress counts, e.g. `messages`", heading="Unit"),

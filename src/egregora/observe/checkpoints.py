@@ -417,12 +417,12 @@ def _logical_hash(path: Path) -> tuple[str, int] | None:
 
     con = duckdb.connect()
     try:
-        digest, rows, _ = hash_relation(con, f"FROM read_parquet({literal(path)})")
+        found = hash_relation(con, f"FROM read_parquet({literal(path)})")
     except duckdb.Error:
         return None
     finally:
         con.close()
-    return digest, rows
+    return found.digest, found.rows
 
 
 def _blob_damage(path: Path) -> str:

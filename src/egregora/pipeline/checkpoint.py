@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from egregora.database.sql import literal
 from egregora.errors import SchemaError, StorageError
 from egregora.pipeline.fingerprint import as_sql, hash_relation
+from egregora.pipeline.profile import COLUMNS
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +39,8 @@ class Checkpoint:
         size: Bytes of the file.
         mtime_ns: Its time of change, nanoseconds since 1970.
         sha256: Hash of its bytes.
+        nulls: How many each column holds that may hold some.
+        times: First and last of each column of times, seconds since 1970.
     """
 
     rows: int
@@ -45,6 +48,8 @@ class Checkpoint:
     size: int
     mtime_ns: int
     sha256: str
+    nulls: Mapping[str, int]
+    times: Mapping[str, tuple[float, float]]
 
     def columns(self) -> dict[str, Any]:
         """As columns of `runs`."""
@@ -106,13 +111,14 @@ def write_checkpoint(
             with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            required = tuple(c.name for c in output.columns if not c.nullable) if output else ()
-            digest, rows, nulls = hash_relation(con, _reading(temporary), required)
-            if nulls:
-                raise SchemaError(
-                    f"the column {nulls[0]} of {output.name if output else 'the result'} holds NULLs",
-                    hint="every row needs a value there",
-                )
+            found = hash_relation(con, _reading(temporary), measure=len(output.columns) if output else COLUMNS)
+            for column in output.columns if output else ():
+                # What must be there in every row is no figure of the result.
+                if not column.nullable and found.nulls.pop(column.name):
+                    raise SchemaError(
+                        f"the column {column.name} of {output.name if output else 'the result'} holds NULLs",
+                        hint="every row needs a value there",
+                    )
             temporary.replace(path)
             # Until the run's row is closed nobody takes the file for a result, so its list may come after it.
             if blobs:
@@ -137,7 +143,7 @@ def write_checkpoint(
             "the checkpoint can't be written (the disk is full, or the folder can't be written)",
             hint="free some space, or run: egregora cache gc",
         ) from error
-    return Checkpoint(rows, digest, status.st_size, status.st_mtime_ns, sha256)
+    return Checkpoint(found.rows, found.digest, status.st_size, status.st_mtime_ns, sha256, found.nulls, found.times)
 
 
 def _write_rows(

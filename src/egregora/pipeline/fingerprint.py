@@ -8,13 +8,14 @@ import hashlib
 import hmac
 import json
 import math
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egregora.errors import ConfigError, ExportError
 from egregora.pipeline.stage import Files
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigView",
+    "Hashed",
     "UnhashableError",
     "canonical_config",
     "combine",
@@ -74,9 +76,26 @@ def fingerprint_stage_input(table: Any, config: Any, code_ref: str, *, stage: st
 # -- input --------------------------------------------------------------------------------------------------------
 
 
-def hash_relation(
-    con: duckdb.DuckDBPyConnection, sql: str, not_null: tuple[str, ...] = ()
-) -> tuple[str, int, list[str]]:
+_TIMES = re.compile(r"DATE|TIMESTAMP(_\w+| WITH TIME ZONE)?")
+
+
+class Hashed(NamedTuple):
+    """What one pass over a table finds.
+
+    Attributes:
+        digest: 64 hex digits for its whole content.
+        rows: How many there are.
+        nulls: For each column that was measured, how many NULLs it holds.
+        times: For each of those with times that holds any, the first and the last, seconds since 1970.
+    """
+
+    digest: str
+    rows: int
+    nulls: dict[str, int]
+    times: dict[str, tuple[float, float]]
+
+
+def hash_relation(con: duckdb.DuckDBPyConnection, sql: str, *, measure: int = 0) -> Hashed:
     """Hash the whole content of a query's result, independent of the order of rows, sensitive to duplicates.
 
     Each row is turned into DuckDB's sort key, hashed with MD5, and the two 64-bit lanes are summed; names, types, count
@@ -86,23 +105,32 @@ def hash_relation(
     Args:
         con: A DuckDB connection.
         sql: The query.
-        not_null: Columns in which NULLs are counted in the same pass.
-
-    Returns:
-        64 hex digits, the number of rows, and which columns of `not_null` hold a NULL.
+        measure: How many columns are measured in the same pass, from the first on.
     """
     columns = [(row[0], row[1]) for row in con.execute(f"DESCRIBE {sql}").fetchall()]
     keys = "".join(f"{key}, 'ASC NULLS LAST', " for name, kind in columns for key in _keys(name, kind))
-    nulls = "".join(f", bool_or(h.n{i})" for i in range(len(not_null)))
-    tests = "".join(f", {_ident(name)} IS NULL AS n{i}" for i, name in enumerate(not_null))
+    measured = columns[:measure]
+    timed = [i for i, (_, kind) in enumerate(measured) if _TIMES.fullmatch(kind)]
+    taken = "".join(f", {_ident(name)} AS c{i}" for i, (name, _) in enumerate(measured))
+    counts = "".join(f", count(h.c{i})" for i in range(len(measured)))
+    ends = "".join(f", epoch({end}(h.c{i}) FILTER (isfinite(h.c{i})))" for i in timed for end in ("min", "max"))
     row = con.execute(
         "SELECT count(*), sum((h.k >> 64)::UBIGINT), sum((h.k & 18446744073709551615::UHUGEINT)::UBIGINT)"
-        f"{nulls} FROM (SELECT md5_number(create_sort_key({keys}'', 'ASC NULLS LAST')) AS k{tests} FROM ({sql})) AS h"
+        f"{counts}{ends} "
+        f"FROM (SELECT md5_number(create_sort_key({keys}'', 'ASC NULLS LAST')) AS k{taken} FROM ({sql})) AS h"
     ).fetchone()
     assert row is not None
     count, high, low = row[:3]
     digest = _sha("table", columns, int(count), str(high or 0), str(low or 0))
-    return digest, int(count), [name for name, null in zip(not_null, row[3:], strict=True) if null]
+    there = dict(zip([name for name, _ in measured], row[3:], strict=False))
+    found = row[3 + len(measured) :]
+    spans = {measured[i][0]: found[2 * n : 2 * n + 2] for n, i in enumerate(timed)}
+    return Hashed(
+        digest,
+        int(count),
+        {name: int(count) - number for name, number in there.items()},
+        {name: (float(first), float(last)) for name, (first, last) in spans.items() if first is not None},
+    )
 
 
 def _keys(name: str, kind: str) -> list[str]:

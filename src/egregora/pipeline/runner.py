@@ -18,6 +18,7 @@ from egregora.pipeline import checkpoint as ckpt
 from egregora.pipeline import fingerprint as fp
 from egregora.pipeline.code import UnknownCodeError, code_identity, get_git_commit
 from egregora.pipeline.fingerprint import fingerprint_stage_input
+from egregora.pipeline.profile import Profile, marks_json, table_figures
 from egregora.pipeline.stage import Files, Stage
 from egregora.pipeline.tracking import Origin, Result, Run, history, origin_of, redacted, roots_of
 
@@ -147,7 +148,7 @@ def _tracked(
             hit = None
     if found is not None and hit is not None:
         same = newest is not None and newest["input_fingerprint"] == identity.fingerprint
-        kept = {name: found[name] for name in ("rows_out", "output_hash", *_CHECKPOINT_COLUMNS)}
+        kept = {name: found[name] for name in ("rows_out", "output_hash", "marks", *_CHECKPOINT_COLUMNS)}
         # Of a copied site the time differs; with the one it has now, the next hit need not hash the file again.
         kept["checkpoint_mtime_ns"] = path.stat().st_mtime_ns
         row = {
@@ -186,11 +187,32 @@ def _tracked(
         run.fail(error)
         storage.settle()
         raise
-    row = {"status": "completed", **kept_as.columns()}
+    profile = _profile(run, identity, kept_as, files=isinstance(input_table, Files), declared=stage.output is not None)
+    run.figures = dict(profile.figures)
+    run.marks = earlier.judged(stage.name, profile)
+    row = {"status": "completed", **kept_as.columns(), "marks": marks_json(run.marks)}
     run.finish(row)
     earlier.add(stage.name, {**common, **row, "run_id": run.run_id, "source": "executed"})
     storage.settle()
     return result(kept_as.output_hash, kept_as.rows)
+
+
+def _profile(run: Run, identity: _Identity, kept_as: ckpt.Checkpoint, *, files: bool, declared: bool) -> Profile:
+    """A run that is about to complete in figures: those of any table, and those that the stage told."""
+    named = declared or not run.raw
+    figures = table_figures(kept_as.rows, kept_as.nulls, kept_as.times, named=named)
+    if run.paid:
+        figures["paid"] = float(run.paid)
+    return Profile(
+        run_id=run.run_id,
+        config_hash=identity.config_hash,
+        rows_in=None if files else identity.rows_in,
+        rows_out=kept_as.rows,
+        seconds=run.seconds(),
+        cost_usd=run.cost_usd,
+        figures={**figures, **run.figures},
+        marks=run.marks,
+    )
 
 
 def _can_be_read(result: Result) -> bool:

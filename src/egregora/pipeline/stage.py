@@ -82,7 +82,19 @@ class StageContext:
         """Record a line (`info` or `warning`). Before the privacy stage it must hold no text of the chat."""
 
     def profile(self, name: str, value: float) -> None:
-        """Record a figure of the result, once a name; see `profiles` in the reference. It holds no text of the chat."""
+        """Record a figure of the result; a later one of that name replaces it. The name holds no text of the chat.
+
+        What figures mean, and which are compared with the runs before, is declared in `pipeline/profile.py`.
+        """
+
+    def mark(self, name: str, text: str, value: float) -> None:
+        """Say that the result looks wrong although nothing failed, once for each figure.
+
+        Args:
+            name: The figure.
+            text: One sentence with the figure in it. It holds no text of the chat.
+            value: The figure.
+        """
 
     def progress(self, done: int, total: int | None = None, unit: str = "messages") -> None:
         """Say how far the work is. Cheap enough to be called for every thousand messages or every window."""

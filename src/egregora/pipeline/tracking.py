@@ -11,7 +11,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from egregora.database.sql import literal
 from egregora.database.storage import now
 from egregora.errors import CatalogBusyError, EgregoraError
 from egregora.pipeline.checkpoint import bind
+from egregora.pipeline.profile import HISTORY, Mark, Profile, judge, marks_json, recent_profiles
 from egregora.pipeline.stage import PrivacyPass, StageContext
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ _KEPT = (
     "output_hash",
     "rows_out",
     "source",
+    "marks",
     "checkpoint_bytes",
     "checkpoint_mtime_ns",
     "checkpoint_sha256",
@@ -155,6 +157,23 @@ class History:
             self.problem = str(error)
             return
         self._newest = {stage: dict(row) for stage, row in rows}
+
+    @functools.cached_property
+    def _profiles(self) -> dict[str, list[Profile]]:
+        """Earlier runs in figures, read when the first of this process completes: hits need none of it."""
+        try:
+            with self.storage.reading() as con:
+                return recent_profiles(con, self.storage.tenant_id)
+        except CatalogBusyError:
+            return {}
+
+    def judged(self, stage: str, profile: Profile) -> list[Mark]:
+        """What looks wrong about a run of this process that completed; later ones are compared with it too."""
+        earlier = self._profiles.setdefault(stage, [])
+        marks = judge(profile, earlier)
+        earlier.insert(0, replace(profile, marks=marks))
+        del earlier[HISTORY:]
+        return marks
 
     def newest(self, stage: str) -> dict[str, Any] | None:
         """The newest completed run of a stage."""
@@ -233,6 +252,9 @@ class Run(StageContext):
         self._tokens: int | None = None
         self._cost: float | None = None
         self._unpriced = False
+        self.figures: dict[str, float] = {}
+        self.marks: list[Mark] = []
+        self.paid = 0
         if parent is not None:
             self.blobs = parent.blobs
 
@@ -264,15 +286,27 @@ class Run(StageContext):
             "tenant_id": self.tenant_id,
         }
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What its model calls cost, in US dollars; None where a price is unknown, or there were none."""
+        return None if self._unpriced else (self._cost if self._calls else None)
+
     def finish(self, fields: Mapping[str, Any]) -> None:
-        """Close the row."""
+        """Close the row. What was measured of the result of a run that completed is written down with it."""
+        completed = fields.get("status") == "completed"
+        if completed and self.figures:
+            self.storage.append(
+                {"e": "profile", "run_id": self.run_id, "name": name, "value": value}
+                for name, value in self.figures.items()
+            )
         self.emit(
             {
+                "marks": marks_json(self.marks) if completed else None,
                 "finished_at": now(),
                 "duration_seconds": round(self.seconds(), 6),
                 "llm_calls": self._calls,
                 "tokens": self._tokens if self._calls else 0,
-                "cost_usd": None if self._unpriced else (self._cost if self._calls else None),
+                "cost_usd": self.cost_usd,
                 **fields,
             },
             sync=True,
@@ -293,7 +327,11 @@ class Run(StageContext):
 
     def profile(self, name: str, value: float) -> None:
         if math.isfinite(value):
-            self.storage.append([{"e": "profile", "run_id": self.run_id, "name": name, "value": float(value)}])
+            self.figures[redacted(name)] = float(value)
+
+    def mark(self, name: str, text: str, value: float) -> None:
+        if all(mark.name != name for mark in self.marks):
+            self.marks.append(Mark(redacted(name), redacted(text), float(value), since=self.run_id))
 
     def progress(self, done: int, total: int | None = None, unit: str = "messages") -> None:
         at = time.monotonic()
@@ -332,8 +370,10 @@ class Run(StageContext):
             ]
         )
         run: Run | None = self
+        first = not self._calls
         while run is not None:
             run._calls += 1
+            run.paid += first and run is not self
             run._tokens = (run._tokens or 0) + (input_tokens or 0) + (output_tokens or 0)
             run._unpriced |= cost_usd is None
             run._cost = (run._cost or 0.0) + (cost_usd or 0.0)
