@@ -85,7 +85,7 @@ def test_a_row_shows_what_matters(storage: StorageManager, shown: Shown) -> None
         *["parse", "completed", "executed", "2024-03-04", "09:00:00", "1", "1,234,567", "61.01", "s"],
     ]
     assert lines[4] == "2 runs: 1 completed (0 from checkpoints), 1 failed, 0 running"
-    assert lines[5] == f"why it failed: egregora runs show {run_id(2)[:8]}"
+    assert lines[5] == f"why it failed: egregora runs explain {run_id(2)[:8]}"
 
 
 def test_json_has_the_tables_columns(storage: StorageManager, shown: Shown, ask: Callable[..., list[Any]]) -> None:

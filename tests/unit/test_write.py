@@ -148,7 +148,7 @@ def test_an_empty_range_names_the_days_that_there_are() -> None:
     """Nothing in range is an error that says what to ask for instead."""
     with pytest.raises(ExportError, match="no messages between 2020-01-01 and 2020-02-01") as caught:
         posts_of(days("a", "b"), write={"from_date": date(2020, 1, 1), "to_date": date(2020, 2, 1)})
-    assert caught.value.hint == "the chat has messages from 2024-03-04 to 2024-03-05"
+    assert caught.value.hint == "choose days from 2024-03-04 to 2024-03-05: those are the days of the chat"
 
 
 def test_a_chat_without_messages_is_an_error() -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "CONFIGS",
     "DATASETS",
     "JOURNALS",
+    "LAYOUT",
     "LINEAGE",
     "LLM_CALLS",
     "PROFILES",
@@ -33,12 +34,15 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Version of the catalog's tables. Raise it with a step in `storage.MIGRATIONS` that leads there."""
 
+LAYOUT = "layout"
+"""What stands as the stage of a row that tells why pages were not laid out, which is no stage."""
+
 RUNS = TableSpec(
     "runs",
     "One row for each run of a stage, and for each child of one.",
     (
         Column("run_id", "UUID", "identity of the run", False, "Run"),
-        Column("stage", "VARCHAR", "name of the stage", False, "Stage"),
+        Column("stage", "VARCHAR", "name of the stage; `layout` where pages could not be laid out", False, "Stage"),
         Column("status", "VARCHAR", "`running`, `completed` or `failed`", False, "Status"),
         Column("error", "VARCHAR", "what went wrong, redacted; NULL unless failed", heading="Error"),
         Column(

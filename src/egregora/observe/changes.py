@@ -132,6 +132,7 @@ class Changes:
         settings, code, inputs: The parts that differ; all empty for runs with the same fingerprint.
         beginnings: Where the differences of the input begin, the first stage first: runs upstream whose own settings or
             code differ, and runs (these ones too) that read another export or table from outside.
+        path: The pairs of runs upstream through which they came, the first stage first.
         result: How their results differ; None where that isn't known.
     """
 
@@ -141,6 +142,7 @@ class Changes:
     code: tuple[CodeChange, ...] = ()
     inputs: tuple[InputChange, ...] = ()
     beginnings: tuple[Beginning, ...] = ()
+    path: tuple[tuple[Row, Row], ...] = ()
     result: RowChanges | None = None
 
     @property
@@ -158,6 +160,7 @@ class Beginning:
         kind: `config`, `code`, `outside` (an export or a table from outside), or `result` (the same went in, and
             something else came out).
         settings, code: What differs, if it is that.
+        rows: How their results differ, of `outside`; None where that isn't known.
     """
 
     old: Row
@@ -165,6 +168,7 @@ class Beginning:
     kind: str
     settings: tuple[SettingChange, ...] = ()
     code: tuple[CodeChange, ...] = ()
+    rows: RowChanges | None = None
 
 
 # -- which runs -------------------------------------------------------------------------------------------------------
@@ -212,13 +216,15 @@ def changes_between(con: duckdb.DuckDBPyConnection, old: Row, new: Row) -> Chang
     graph = ancestors(con, (old["run_id"], new["run_id"]))
     seen = {**graph.runs, old["run_id"]: old, new["run_id"]: new}
     texts = _Texts(con, seen.values())
+    beginnings, path = _beginnings(graph, texts, old, new)
     return Changes(
         old,
         new,
         settings=texts.settings(old, new),
         code=texts.code(old, new),
         inputs=tuple(_inputs(graph, old, new)),
-        beginnings=tuple(_beginnings(graph, texts, old, new)),
+        beginnings=beginnings,
+        path=path,
     )
 
 
@@ -228,7 +234,11 @@ def with_rows(storage: StorageManager, found: Changes) -> Changes:
         replace(part, rows=compare_rows(storage, part.old, part.new)) if part.old and part.new else part
         for part in found.inputs
     )
-    return replace(found, inputs=inputs, result=compare_rows(storage, found.old, found.new))
+    beginnings = tuple(
+        replace(begun, rows=compare_rows(storage, begun.old, begun.new)) if begun.kind == "outside" else begun
+        for begun in found.beginnings
+    )
+    return replace(found, inputs=inputs, beginnings=beginnings, result=compare_rows(storage, found.old, found.new))
 
 
 def _differ(old: Row, new: Row, part: str) -> bool:
@@ -262,7 +272,11 @@ def _maker(graph: Graph, reader: Row, output_hash: str | None) -> Row | None:
     return next((row for row in makers if row["output_hash"] == output_hash), None)
 
 
-def _beginnings(graph: Graph, texts: _Texts, old: Row, new: Row) -> list[Beginning]:
+def _beginnings(
+    graph: Graph, texts: _Texts, old: Row, new: Row
+) -> tuple[tuple[Beginning, ...], tuple[tuple[Row, Row], ...]]:
+    """Where the differences of the input begin, and the pairs of runs through which they came."""
+    path: list[tuple[Row, Row]] = []
     found: dict[tuple[str, str, str], Beginning] = {}
     seen: set[tuple[str, str]] = set()
     # An export that several stages read is told once.
@@ -286,6 +300,7 @@ def _beginnings(graph: Graph, texts: _Texts, old: Row, new: Row) -> list[Beginni
                 note("outside", old, new)
         if not upstream:
             return
+        path.append((old, new))
         for kind in ("config", "code"):
             if _differ(old, new, kind):
                 note(kind, old, new)
@@ -293,7 +308,7 @@ def _beginnings(graph: Graph, texts: _Texts, old: Row, new: Row) -> list[Beginni
             note("result", old, new)
 
     visit(old, new, upstream=False)
-    return list(found.values())
+    return tuple(found.values()), tuple(path)
 
 
 # -- settings and code ------------------------------------------------------------------------------------------------
@@ -428,6 +443,8 @@ def compare_rows(storage: StorageManager, old: Row | None, new: Row | None) -> R
 
     Rows of our own stages are told by their key, whole rows of others are counted.
     """
+    if old and new and old["output_hash"] and old["output_hash"] == new["output_hash"]:
+        return RowChanges((), old["rows_out"], new["rows_out"], 0, 0, 0)
     pair = _Pair.of(storage, old, new)
     if pair is None:
         return None

@@ -33,6 +33,7 @@ __all__ = [
     "known_stages",
     "matching_ids",
     "recent_runs",
+    "run_prefixes",
     "runs_by_ids",
     "select_runs",
 ]
@@ -85,7 +86,7 @@ def recent_runs(storage: StorageManager, *, limit: int, children: bool = False) 
     wanted = "" if children else "WHERE parent_run_id IS NULL "
     with storage.reading() as con:
         rows = select_runs(con, f"FROM runs {wanted}ORDER BY started_at DESC LIMIT {limit}")
-        return Recent(rows, _prefixes(con, rows), _summary(con, children))
+        return Recent(rows, run_prefixes(con, rows), _summary(con, children))
 
 
 def changed_runs(
@@ -110,7 +111,7 @@ def changed_runs(
             for row in found
             if (seen[row["run_id"]]["status"] != row["status"] if row["run_id"] in seen else row["started_at"] >= first)
         ]
-        return rows, _prefixes(con, rows)
+        return rows, run_prefixes(con, rows)
 
 
 _BEGINNING = datetime(1971, 1, 1)  # noqa: DTZ001 - stored times have no zone
@@ -146,7 +147,7 @@ def _summary(con: duckdb.DuckDBPyConnection, children: bool) -> Summary:
     return Summary(*figures)
 
 
-def _prefixes(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, str]:
+def run_prefixes(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, str]:
     """For each row's id the beginning that tells it from every other run's."""
     total = con.execute("SELECT count(*) FROM runs").fetchone()
     if total and total[0] > MANY:
@@ -390,7 +391,7 @@ def _nearest(con: duckdb.DuckDBPyConnection, word: str, digits: str) -> list[Row
 
 
 def _listed(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> str:
-    prefixes = _prefixes(con, rows)
+    prefixes = run_prefixes(con, rows)
     return ", ".join(f"{prefixes[row['run_id']]} ({row['stage']}, {row['status']})" for row in rows)
 
 
@@ -407,7 +408,7 @@ def matching_ids(storage: StorageManager, beginning: str) -> list[tuple[str, str
             con,
             f"FROM runs WHERE parent_run_id IS NULL AND {_begins(digits)} ORDER BY started_at DESC LIMIT 30",
         )
-        prefixes = _prefixes(con, rows)
+        prefixes = run_prefixes(con, rows)
     # A shell drops suggestions that don't begin with what has been typed.
     return [
         (max(prefixes[row["run_id"]], row["run_id"][: len(beginning)], key=len), f"{row['stage']}, {row['status']}")

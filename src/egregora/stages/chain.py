@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from egregora.database.runs_schema import LAYOUT
+from egregora.database.storage import now
 from egregora.errors import BlobError, ExportError, PrivacyError, StorageError
 from egregora.pipeline.runner import run_stage
 from egregora.pipeline.stage import Files, Stage
+from egregora.pipeline.tracking import Run
 from egregora.stages.exports import remember_exports
 
 if TYPE_CHECKING:
@@ -150,8 +153,32 @@ def run_and_lay_out(
             if name in KEPT:
                 keeper.submit(_keep, name, made[name], storage, outcome)
         if names[-1] == "publish":
-            _lay_out(made, config, storage, site, outcome, allow_leak)
+            with _told_if_it_fails(storage, [outcome.runs.get("publish"), outcome.runs.get("parse")]):
+                _lay_out(made, config, storage, site, outcome, allow_leak)
     return outcome
+
+
+@contextlib.contextmanager
+def _told_if_it_fails(storage: StorageManager, parents: Sequence[str | None]) -> Iterator[None]:
+    """Laying out is no stage: it is done anew each time, and has a row in `runs` only to tell why it failed."""
+    run = Run(storage, LAYOUT, inputs={})
+    try:
+        yield
+    except BlobError:
+        # Not a failure yet: what is missing is made again.
+        raise
+    except BaseException as error:
+        run.begin(
+            {
+                "input_fingerprint": f"unknown:{now().replace(' ', 'T')}",
+                "source": "executed",
+                "parents": [parent for parent in parents if parent],
+            },
+            sync=False,
+        )
+        run.fail(error)
+        storage.settle()
+        raise
 
 
 KEPT = {"enrich": "messages", "rank": "posts"}

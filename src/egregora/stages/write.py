@@ -140,7 +140,7 @@ class _Source:
         when = f"between {since} and {until}" if since and until else f"from {since} on" if since else f"until {until}"
         return ExportError(
             f"no messages {when}",
-            hint=f"the chat has messages from {first} to {last}",
+            hint=f"choose days from {first} to {last}: those are the days of the chat",
         )
 
     def background(self) -> Background:

@@ -121,7 +121,7 @@ def _listing(recent: Recent, width: int | None) -> list[Line]:
     lines = [*table, [], counted]
     failed = next((row for row in recent.rows if row["status"] == "failed"), None)
     if failed:
-        lines.append([("why it failed: ", "dim"), (f"egregora runs show {recent.prefixes[failed['run_id']]}", "")])
+        lines.append([("why it failed: ", "dim"), (f"egregora runs explain {recent.prefixes[failed['run_id']]}", "")])
     return lines
 
 

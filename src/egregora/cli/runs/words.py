@@ -14,7 +14,17 @@ from egregora.cli.site import open_site
 if TYPE_CHECKING:
     from egregora.observe.runs import Row
 
-__all__ = ["STATUS_STYLES", "RunArgument", "complete_run", "seconds", "started", "status", "value_text", "why"]
+__all__ = [
+    "STATUS_STYLES",
+    "RunArgument",
+    "complete_run",
+    "seconds",
+    "started",
+    "status",
+    "value_text",
+    "why",
+    "with_site",
+]
 
 STATUS_STYLES = {"completed": "green", "failed": "red", "running": "yellow"}
 
@@ -98,3 +108,21 @@ def value_text(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(value_text, value))}]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def with_site(text: str, site: str | None) -> str:
+    """A text with the commands in it for the site that was named, so that they work when they are typed."""
+    if site is None:
+        return text
+    import shlex
+
+    from egregora.observe.explain import commands_in
+
+    for command in dict.fromkeys(commands_in(text)):
+        if " --site" not in command and command.split()[1] not in WITHOUT_SITE:
+            text = text.replace(command, f"{command} --site {shlex.quote(site)}")
+    return text
+
+
+WITHOUT_SITE = ("init", "demo", "sources")
+"""Commands that have no `--site`."""
