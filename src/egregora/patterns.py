@@ -183,6 +183,19 @@ _SECRET_HOST = re.compile(
         | cash\.app | calendly\.com | doodle\.com | when2meet\.com | signal\.group | pastebin\.com
     )$"""
 )
+# The first part of such a link's path is whose page it is, unless it is one of the site's own.
+_PROFILE_HOST = re.compile(
+    r"""(?x)^(?:[a-z0-9\-]+\.)*(?:
+        instagram\.com | facebook\.com | fb\.com | fb\.me | twitter\.com | x\.com | tiktok\.com | threads\.(?:net|com)
+        | t\.me | telegram\.me | snapchat\.com | vk\.com | linktr\.ee | onlyfans\.com | ko-fi\.com | patreon\.com
+        | bsky\.app | last\.fm | letterboxd\.com | vsco\.co | pinterest\.[a-z.]+ | linkedin\.com | strava\.com
+    )$"""
+)
+_NO_PROFILE = re.compile(
+    r"(?i)/(?:p|reels?|tv|stories|explore|watch|events?|groups?|pages|marketplace|gaming|hashtag|search|i|home|tag|discover|music"
+    r"|channel|channels|film|films|lists?|pin|pulse|jobs|company|school|learning|posts|photo|photos|video|videos|segments|routes"
+    r"|clubs|about|help|legal|privacy|add)(?:[/?]|$)"
+)
 _SECRET_PATH = re.compile(
     r"(?i)^/(?:joinchat|invite|invites|join|in|j|s|share|reset|verify|confirm|unsubscribe|magic|auth|oauth|login|signin|sso|token|profile\.php)(?:[/?#]|$)"
 )
@@ -246,6 +259,8 @@ def clean_url(url: str, region: str = "US", named: Callable[[str], bool] = _nobo
         return "[link]"
     start = f"{scheme}{host}{':' + port if re.fullmatch(r'[0-9]{2,5}', port) else ''}"
     if _SECRET_HOST.match(lowered) or _SECRET_PATH.match(tail):
+        return f"{start}/"
+    if _PROFILE_HOST.match(lowered) and not _NO_PROFILE.match(tail):
         return f"{start}/"
     path_and_query, _, fragment = tail.partition("#")
     path, _, query = path_and_query.partition("?")

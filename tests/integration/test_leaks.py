@@ -7,11 +7,9 @@ searched for the very words, in any case and with or without accents. That knows
 from __future__ import annotations
 
 import gzip
-import io
 import re
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,52 +18,7 @@ import pytest
 from PIL import Image
 
 from egregora.database.storage import StorageManager
-from egregora.testing import zip_of
-
-TITLE = "Quimbly Kayakers"
-ZORAIDA, BASTIAN, EUNICE, NUMBER = "Zoraida Peñalver", "Bastian Fenwright", "Eunice Okonjo", "+44 7700 900345"
-CHAT = f"""\
-Messages and calls are end-to-end encrypted. Only people in this chat can read, listen to, or share them.
-{ZORAIDA} created group "{TITLE}"
-{ZORAIDA} added {BASTIAN}
-{BASTIAN} added {NUMBER}
-{ZORAIDA}: Hello all, Bastian and I found the river kayaks for Saturday
-{BASTIAN}: thanks ZORAIDA!! and zoráida, penalver, Peñalver: one person, three ways
-{EUNICE}: Zoraidinha said so, ask Bastiannnn or @Bastian
-{NUMBER}: I am on +44 7700 900345, 07700 900345 or 447700900345
-{BASTIAN}: @447700900345 can you bring the paddles? #TeamZoraida
-{EUNICE}: [10/05/24, 10:00] Wilhelmina Throckley: bring a rope
-{EUNICE}: Wilhelmina Throckley.vcf (file attached)
-{BASTIAN}: Fenwright lease 2024.pdf (file attached)
-{ZORAIDA}: POLL:
-Who drives to the river, {TITLE}?
-OPTION: Eunice (2 votes)
-OPTION: the fellow on 07700 900345 (1 vote)
-
-{EUNICE}: location: https://maps.google.com/?q=38.486612,-8.740534
-{EUNICE}: we meet at https://maps.app.goo.gl/Qk3JxT77PzW
-{BASTIAN}: photos at https://photos.example.com/bastianfenwright/albums?token=9fK2mQ7xLpT4vB8sZ1
-{BASTIAN}: or mail bastian.fenwright@example.org, the password: barnacle-1987-xyz
-{NUMBER}: IMG-20240304-WA0001.jpg (file attached)
-{ZORAIDA}: what a picture of the river, who took it?
-{EUNICE}: my flat is Rua das Gaivotas Tortas 14, card 4111 1111 1111 1111
-{ZORAIDA} changed the subject from "{TITLE}" to "Quimbly Canoeists"
-{BASTIAN}: shall we decide about the kayaks, yes or no?
-{EUNICE}: yes, the river kayaks on Saturday, decided
-{ZORAIDA}: great, the kayaks it is. Eunice brings the rope
-{NUMBER}: \x1b[31mred alert\x1b[0m from Eu\u200bnice about the river
-"""
-SECRETS = (
-    *("zoraida", "penalver", "bastian", "fenwright", "eunice", "okonjo", "zoraidinha", "throckley", "wilhelmina"),
-    *("7700 900345", "7700900345", "447700", "quimbly", "canoeists", "38.4866", "8.7405", "qk3jxt77", "9fk2mq7x"),
-    *("barnacle-1987", "gaivotas", "4111 1111", "4111111111111111", "lease 2024", "estuary telephones"),
-)
-
-
-def folded(text: str) -> str:
-    """In small letters, without accents and invisible characters."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return plain.replace("\u200b", "")
+from leaks import BASTIAN, EUNICE, SECRETS, SETTINGS, export, plain, secrets_in
 
 
 def egregora(*words: str | Path, status: int = 0) -> str:
@@ -75,49 +28,6 @@ def egregora(*words: str | Path, status: int = 0) -> str:
     )
     assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-def photo() -> bytes:
-    """A picture that says who took it, where and with what."""
-    exif = Image.Exif()
-    exif.update({0x010F: "Estuary Telephones", 0x013B: ZORAIDA, 0x010E: f"{TITLE} on the river"})
-    exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 29.0, 11.8), 3: "W", 4: (8.0, 44.0, 25.9)})
-    out = io.BytesIO()
-    Image.new("RGB", (320, 240), (40, 90, 160)).save(out, "JPEG", exif=exif, comment=ZORAIDA.encode())
-    return out.getvalue()
-
-
-def export(folder: Path, *more: str) -> Path:
-    """The chat as a zip whose name, too, says whose it is; with further records."""
-    lines = []
-    for number, record in enumerate(re.split(r"\n(?=\S)", CHAT.strip() + "".join(f"\n{one}" for one in more))):
-        if record.startswith(("OPTION", "Who drives")):
-            lines.append(record)
-        else:
-            lines.append(f"{4 + number // 12:02}/03/2024, {9 + number % 12:02}:{number % 60:02} - {record}")
-    return zip_of(
-        folder / f"WhatsApp Chat with {TITLE}.zip",
-        {
-            f"WhatsApp Chat with {TITLE}.txt": "\n".join(lines) + "\n",
-            "IMG-20240304-WA0001.jpg": photo(),
-            "Wilhelmina Throckley.vcf": "BEGIN:VCARD\nFN:Wilhelmina Throckley\nTEL:+447700900999\nEND:VCARD\n",
-            "Fenwright lease 2024.pdf": b"%PDF-1.4 Fenwright",
-        },
-    )
-
-
-SETTINGS = """
-[site]
-title = "On the water"
-[parse]
-timezone = "Europe/Lisbon"
-[privacy]
-default_region = "GB"
-[write]
-min_messages = 2
-[publish]
-media = true
-"""
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +53,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return site, printed
 
 
+BINARY = (".gz", ".parquet", ".duckdb", ".jpg", ".webp", ".wal")
+
+
 def texts_of(path: Path) -> Iterator[str]:
-    """All that can be read in a file: its bytes as text, and what it holds packed."""
+    """All that can be read in a file: its bytes if they are text, or what it holds packed."""
     data = path.read_bytes()
-    yield data.decode("utf-8", errors="ignore")
-    yield data.decode("utf-16-le", errors="ignore")
+    if path.suffix not in BINARY:
+        yield data.decode("utf-8")
     if path.suffix == ".gz":
         yield gzip.decompress(data).decode("utf-8", errors="ignore")
     elif path.suffix == ".parquet":
@@ -182,11 +95,16 @@ def test_nothing_of_the_chat_is_anywhere_but_in_the_raw_checkpoint(made: tuple[P
         (path.relative_to(site).as_posix(), secret)
         for path in files(site)
         for text in (path.relative_to(site).as_posix(), *texts_of(path))
-        for plain in [folded(text)]
-        for secret in SECRETS
-        if secret in plain
+        for secret in secrets_in(text)
     }
     assert found == set()
+    bytes_of = {
+        (path.relative_to(site).as_posix(), secret)
+        for path in files(site)
+        for coding in ("utf-8", "utf-16-le")
+        for secret in secrets_in(path.read_bytes().decode(coding, errors="ignore"), binary=True)
+    }
+    assert bytes_of == set()
     kinds = {path.suffix for path in files(site)}
     assert {".parquet", ".duckdb", ".gz", ".jpg", ".webp", ".html", ".xml", ".js", ".json"} <= kinds
 
@@ -195,8 +113,8 @@ def test_the_raw_checkpoint_has_it_all(made: tuple[Path, str]) -> None:
     """Which shows that the search would find it, and that only its owner can read it."""
     site, _ = made
     (raw,) = (site / ".egregora" / "checkpoints" / "parse").glob("*.parquet")
-    text = folded("".join(texts_of(raw)))
-    elsewhere = {"4111111111111111", "estuary telephones", "7700900345"}
+    elsewhere = {"4111111111111111", "estuary telephones"}
+    text = plain("\n".join(texts_of(raw)))
     assert {secret for secret in SECRETS if secret not in text} <= elsewhere
     assert oct(raw.stat().st_mode)[-3:] == "600"
     # Beside it lies where the exports lay, whose names are the group's; nothing else is in that folder.
@@ -209,9 +127,8 @@ def test_the_raw_checkpoint_has_it_all(made: tuple[Path, str]) -> None:
 def test_nothing_is_printed_either(made: tuple[Path, str]) -> None:
     """Reports, lists of runs, the failed run's error and the audit's own lines name nobody."""
     site, printed = made
-    plain = folded(printed.replace(str(site), ""))
-    assert [secret for secret in SECRETS if secret in plain] == []
-    assert "nothing found" in plain
+    assert secrets_in(printed.replace(str(site), "")) == set()
+    assert "nothing found" in printed
 
 
 def test_what_is_harmless_stays(made: tuple[Path, str]) -> None:
@@ -229,7 +146,7 @@ def test_opted_out_means_gone(made: tuple[Path, str], tmp_path: Path) -> None:
     remark = "the lighthouse keeper lent us nine yellow helmets for the weekend trip"
     said = f"{EUNICE}: {remark}"
     pasted = f"{BASTIAN}: [10/05/24, 10:01] {EUNICE}: bring the marmalade sandwiches"
-    egregora("write", export(tmp_path, said, pasted, said.replace("nine", "ten")), "--site", site)
+    egregora("write", export(tmp_path, said, pasted, said.replace("nine", "ten"), crowd=False), "--site", site)
 
     with duckdb.connect(site / ".egregora" / "egregora.duckdb", read_only=True) as con:
         (alias,) = con.execute("SELECT DISTINCT alias FROM messages WHERE text LIKE '%yellow helmets%'").fetchone() or (
@@ -241,11 +158,11 @@ def test_opted_out_means_gone(made: tuple[Path, str], tmp_path: Path) -> None:
 
     egregora(
         "write",
-        export(tmp_path, said, pasted, said.replace("nine", "ten"), f"{EUNICE}: /egregora opt-out"),
+        export(tmp_path, said, pasted, said.replace("nine", "ten"), f"{EUNICE}: /egregora opt-out", crowd=False),
         "--site",
         site,
     )
-    gone = (alias, folded(alias).replace(" ", "-"), "yellow helmets", "marmalade")
+    gone = (alias, plain(alias).replace(" ", "-"), "yellow helmets", "marmalade")
     for path in (site / "site").rglob("*"):
         if path.suffix in (".html", ".xml", ".js") and path.name not in ("search.js", "minisearch.js"):
             text = path.relative_to(site).as_posix() + path.read_text(encoding="utf-8")
@@ -262,7 +179,7 @@ def test_a_site_that_would_give_somebody_away_is_not_laid_out(tmp_path: Path) ->
     site = tmp_path / "site"
     site.mkdir()
     (site / "egregora.toml").write_text(SETTINGS, encoding="utf-8")
-    chat = export(tmp_path)
+    chat = export(tmp_path, crowd=False)
     egregora("write", chat, "--site", site)
 
     def snapshot() -> dict[str, bytes]:

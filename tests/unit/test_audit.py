@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from PIL import Image
+from pydantic import SecretBytes
 
 from egregora.cli import main
 from egregora.config import Config, load_config
@@ -376,8 +377,9 @@ def test_pages_are_searched_in_a_moment(tmp_path: Path) -> None:
     blobs.mkdir()
     with duckdb.connect() as con:
         con.execute(
-            f"COPY (SELECT 'Group' AS thread_raw, 'Person' || chr((97 + i)::INT) || ' Surname' AS author_raw "
-            f"FROM range(20) r(i)) TO '{parsed}' (FORMAT parquet)"
+            f"COPY (SELECT 'Group' AS thread_raw, 'Person' || chr((97 + i)::INT) || ' Surname' AS author_raw, "
+            f"i AS seq, 'text' AS kind, '' AS text, '{{}}' AS attrs, NULL::VARCHAR AS attachment, 'x' AS thread_id, "
+            f"TIMESTAMP '2024-01-01' AS ts FROM range(20) r(i)) TO '{parsed}' (FORMAT parquet)"
         )
     pages = []
     for number in range(200):
@@ -385,6 +387,6 @@ def test_pages_are_searched_in_a_moment(tmp_path: Path) -> None:
         (blobs / f"{number}.html").write_text(text + ("<p>Personc!" if number == 7 else ""), encoding="utf-8")
         pages.append((f"posts/{number}.html", f"{number}.html", "page"))
     began = time.process_time()
-    found = audit_pages(pages, blobs=blobs, parsed=parsed, config=Config())
+    found = audit_pages(pages, blobs=blobs, parsed=parsed, config=Config(site_key=SecretBytes(b"k" * 32)))
     assert time.process_time() - began < 1.0
     assert found == [Finding("posts/7.html", "", "name", "P…", 1)]

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretBytes, SecretStr
 
+import leaks
 from egregora.config import Config, PrivacyConfig
 from egregora.database.ir_schema import MESSAGES, RAW_MESSAGES
 from egregora.errors import PrivacyError
@@ -210,6 +211,18 @@ def test_no_way_of_writing_a_name_survives(text: str, gone: list[str]) -> None:
     rows = run(raw_table(*OPENING, say("Rose Ashdown", text)))
     left = rows[-1]["text"]
     assert [piece for piece in gone if piece in left] == []
+
+
+@pytest.mark.parametrize("language", leaks.CAST)
+def test_the_people_of_every_language_are_protected(language: str) -> None:
+    """First and last names, nicknames and inflected forms, however they are written and whatever is around them."""
+    cast = leaks.CAST[language]
+    lines = [line for line in leaks.said() if line.author in cast]
+    rows = run(raw_table(*(say(name, "oi") for name in cast), *(say(line.author, line.text) for line in lines)))
+    left = [
+        (line.what, row["text"]) for line, row in zip(lines, rows[len(cast) :], strict=True) if line.left(row["text"])
+    ]
+    assert left == []
 
 
 HARMLESS = [

@@ -363,6 +363,8 @@ def mask(text: str) -> str:
 def audit_pages(pages: Iterable[tuple[str, str, str]], *, blobs: Path, parsed: Path, config: Config) -> list[Finding]:
     """Search pages that are about to be laid out. Cheap: for authors, titles and patterns, not for who is only named.
 
+    What is found in this way is looked at once more as `audit_site` would, so that the two never disagree.
+
     Args:
         pages: Path on the site, blob id and kind of each file, as in `PAGES`.
         blobs: The folder of the blobs.
@@ -372,6 +374,8 @@ def audit_pages(pages: Iterable[tuple[str, str, str]], *, blobs: Path, parsed: P
     Raises:
         BlobError: a page's bytes are missing.
     """
+    from egregora.stages.privacy import phone_region
+
     search = _Search(_quick_index(parsed, config), _own(config))
     places: dict[str, list[str]] = {}
     for path, blob, kind in pages:
@@ -388,9 +392,14 @@ def audit_pages(pages: Iterable[tuple[str, str, str]], *, blobs: Path, parsed: P
             places.setdefault(text, []).append(path)
     # What pages share is cut into parts once.
     parts = [(part, paths) for text, paths in places.items() for part in search.parts([text])]
+    suspected = sorted({number for number, _, _ in search.leaks([part for part, _ in parts], "written")})
+    if not suspected:
+        return []
+    # Glued to each other, parts of aliases may spell a name ("#PeacefulLadybird"): now it pays to know them.
+    search = _Search(_read_roster(parsed, config).index(phone_region(config)), search.own)
     found: Counter[tuple[str, str, str]] = Counter()
-    for number, kind, words in search.leaks([part for part, _ in parts], "written"):
-        for path in parts[number][1]:
+    for number, kind, words in search.leaks([parts[number][0] for number in suspected], "written"):
+        for path in parts[suspected[number]][1]:
             found[path, kind, words] += 1
     return [
         Finding(search.hide(path), "", kind, mask(words), count) for (path, kind, words), count in sorted(found.items())
@@ -501,13 +510,17 @@ def _roster(storage: StorageManager, config: Config, name: str | None) -> Roster
             hint="put it back from a backup: .egregora/key",
         )
     path = storage.checkpoint_dir / "parse" / (name or "none")
-    if not path.exists():
-        return None
+    return _read_roster(path, config) if path.exists() else None
+
+
+def _read_roster(parsed: Path, config: Config) -> Roster:
+    import ibis
+
     from egregora.pipeline.checkpoint import bind
     from egregora.stages.privacy import phone_region, read_roster
 
     roster, _, _ = read_roster(
-        bind(storage.backend, path, f"sha256:{path.stem}"),
+        bind(ibis.duckdb.connect(), parsed, f"sha256:{parsed.stem}"),
         key=config.site_key.get_secret_value(),
         region=phone_region(config),
         also_redact=[word.get_secret_value() for word in config.privacy.also_redact],

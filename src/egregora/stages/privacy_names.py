@@ -23,7 +23,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise, permutations
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,22 @@ def clean(text: str) -> str:
     return _JOINER.sub("", text) if not text.isascii() else text
 
 
+# Letters that no accent explains: barred ones, the end of a Greek word, and Arabic letters that people write alike.
+_BARE = {
+    "ø": "o",
+    "đ": "d",
+    "ł": "l",
+    "ı": "i",
+    "ħ": "h",
+    "ð": "d",
+    "ς": "σ",
+    "\u0629": "\u0647",
+    "\u0649": "\u064a",
+    "\u06cc": "\u064a",
+    "\u06a9": "\u0643",
+}
+
+
 class _Fold(dict[int, str]):
     """One character for one: small, without accent; any space, hyphen, dot or low line is a space."""
 
@@ -73,12 +89,12 @@ class _Fold(dict[int, str]):
         char = chr(point)
         if char.isspace() or char in "_-.\u2010\u2011\u2012\u2013\u2014\u00b7":
             folded = " " if char not in "\n\t" else char
-        elif char in "\u2019\u02bc\u2018`\u00b4":
+        elif char in "\u2019\u02bc\u2018`\u00b4\u02b9\u02bb\u02c8\u2032\ua78c\uff07":
             folded = "'"
         else:
             whole = unicodedata.normalize("NFKD", char)
             base = whole[0] if all(unicodedata.combining(c) for c in whole[1:]) else char
-            low = {"ø": "o", "đ": "d", "ł": "l", "ı": "i", "ħ": "h"}.get(base.lower(), base.lower())
+            low = _BARE.get(base.lower(), base.lower())
             folded = low if len(low) == 1 else base
         self[point] = folded
         return folded
@@ -92,17 +108,22 @@ def fold(text: str) -> str:
     return text.translate(_FOLD)
 
 
+# Vowel signs of Hebrew and Arabic, and what draws an Arabic word out.
+_SIGNS = re.compile("[\u0591-\u05c7\u0640\u064b-\u065f\u0670]")
+
 # The same for all characters of a batch at once: filled in where a character occurs for the first time.
 _FOLDED = np.zeros(0x110000, np.uint32)
 _LETTERS = np.zeros(0x110000, np.uint8)
-_LETTER, _CAPITAL = 1, 2
+_LETTER, _CAPITAL, _SIGN = 1, 2, 4
 
 
 def _learn_points(points: Iterable[int]) -> None:
     for point in points:
         char = chr(point)
         _FOLDED[point] = ord(_FOLD[point])
-        _LETTERS[point] = _LETTER * char.isalpha() | _CAPITAL * char.isupper()
+        # An apostrophe may be a letter to Unicode.
+        sign = bool(_SIGNS.match(char))
+        _LETTERS[point] = _LETTER * _FOLD[point].isalpha() | _CAPITAL * char.isupper() | _SIGN * sign
 
 
 _learn_points(range(0x180))
@@ -125,6 +146,13 @@ _CYRILLIC_ENDINGS = [
     fold(ending)
     for ending in "а у е ы и я ю ой ей ою ом ем ами ах ов ин ина ая ую ий ый ого ому ым им".split()  # noqa: SIM905
 ]
+_GREEK = re.compile("^[\u0370-\u03ff]+[\u03b1\u03b7\u03bf]\u03c3$")
+_CYRILLIC_CASES = [fold(ending) for ending in "а у е ы и я ю ой ей ом ем".split()]  # noqa: SIM905
+# Kanji before kana: 田中さくら.
+_JAPANESE = re.compile("^([\u3400-\u9fff]{1,4})([\u3040-\u30ff]{2,6})$")
+_CHINESE = re.compile("^[\u3400-\u9fff]{2,3}$")
+_CHINESE_BEFORE = "老阿"
+_CHINESE_BEHIND = ("先生", "小姐", "女士", "老师", "总", "哥", "姐", "叔")
 # Hebrew and Arabic write "and", "to", "the" onto the name.
 _PREFIXED = re.compile("[\u0590-\u07bf]")
 _PREFIXES = frozenset("ובלהמשכوفبلكسا")
@@ -136,10 +164,11 @@ def name_words(name: str) -> list[str]:
 
 
 # In the lists of stop words, but more often names in a chat.
-_NAMES_AFTER_ALL = frozenset(("ali", "ben", "dan", "mia", "sue", "ana", "sara", "otto"))
-_STOP_WORDS = frozenset(fold(word) for language in ("en", "pt", "es", "fr", "de", "it") for word in stopwords(language))
+_NAMES_AFTER_ALL = frozenset(("ali", "ben", "dan", "mia", "sue", "ana", "sara", "otto", "sean", "edu"))
+_LANGUAGES = ("en", "pt", "es", "fr", "de", "it", "nl", "ru")
+_STOP_WORDS = frozenset(fold(word) for language in _LANGUAGES for word in stopwords(language))
 _COMMON = (WORDS | _STOP_WORDS) - _NAMES_AFTER_ALL
-"""Ordinary words, folded: our own list and the stop words of six languages."""
+"""Ordinary words, folded: our own list and the stop words of eight languages."""
 _SHORT_WORDS = frozenset(
     [
         "be",
@@ -195,6 +224,21 @@ def _diminutives(name: str) -> set[str]:
     return found
 
 
+# How letters with two dots and such are written without them, where it takes two.
+_IN_TWO = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "æ": "ae", "ø": "oe", "œ": "oe", "þ": "th", "ß": "ss"}
+_IN_TWO_AS_ONE = str.maketrans(_IN_TWO)
+_ONE_AS_TWO = re.compile("([aou])e(?=[bcdfghklmnprstvwxz])")
+
+
+def _spellings(name: str) -> set[str]:
+    """The name, and as whoever lacks its letters writes it: Müller → Mueller, Mueller → Muller."""
+    composed = clean(name).lower()
+    found = {name, composed.translate(_IN_TWO_AS_ONE)}
+    if not found.isdisjoint((composed, name)) and _ONE_AS_TWO.search(composed):
+        found.add(_ONE_AS_TWO.sub(r"\1", composed))
+    return found
+
+
 def _beginnings(name: str) -> set[str]:
     """Short forms that begin a name: Alexandre → ale, alex; Christopher → chris."""
     found = {name[:length] for length in (3, 4) if len(name) >= length + 2}
@@ -228,13 +272,60 @@ def _written_forms(name: str) -> list[tuple[str, int, int]]:
             if any(word in bearing and len(word) > 2 for word in words[start:end]):
                 forms += [(" ".join(words[start:end]), STRONG, 1)]
     glued = [word.replace("'", "") for word in words]
-    for joined in ("".join(glued), glued[0] + glued[-1], glued[0] + glued[1]):
-        if len(joined) >= 5 and len(joined) > len(glued[0]):
-            forms += [(joined, STRONG if joined not in _COMMON else WORD, 1)]
+    parts = [word.replace("'", "") for word in bearing]
+    for joined in {
+        "".join(glued),
+        "".join(parts),
+        *map("".join, permutations(parts[:6], 2)),
+        *map("".join, pairwise(glued)),
+    }:
+        if len(joined) >= 5:
+            forms.append((joined, STRONG if joined not in _COMMON else WORD, 1))
+    forms += _short_for_two(parts, hyphened=bool(_TWO_IN_ONE.match(clean(name))))
     if len(bearing) > 1 and len(bearing[0]) > 1:
         forms.append((f"{bearing[0]} {bearing[-1]}", STRONG, 1))
         forms.append((f"{bearing[0]} {bearing[-1][0]}", STRONG if bearing[0] not in _COMMON else WORD, 1))
     return forms + _parts(bearing, level=1)
+
+
+def _strength(nick: str, *, usual: bool) -> int:
+    """How a nickname counts, if it does: one that people use, or one that a rule has formed."""
+    if len(nick) == 2:
+        return WORD if usual and nick not in _SHORT_WORDS else GUESS
+    if usual:
+        return WORD if nick in _COMMON else STRONG
+    if nick in _STOP_WORDS:
+        return 0
+    # So short, it may be a word of some language: "serie", "anti", "tia".
+    return GUESS if nick in _COMMON or len(nick) < 5 else WORD if len(nick) == 5 else STRONG
+
+
+_TWO_IN_ONE = re.compile(r"[^\W\d_]+-[^\W\d_]|(?:[^\W\d_]\.\s?){2}")
+_ABBREVIATIONS = frozenset(
+    """
+    ac ad ai am ap bb bc bi cc cd cf cp cv dc dj dm dr ec es eu ex fc fm fr gb gm gp gt hd hp hq hr ia id ii in io ip
+    iq it iv jr kg km la lg lp ma mb mc md mg ml mm mp mr ms mt nb ng no nr ny ok or pa pc pe pg ph pm pr ps pt pv qi
+    ra rg rh rj rn rs rt sa sc se sg si sp sr st su te tv uk un us va vc vi vs wc xl xp
+    """.split()  # noqa: SIM905
+)
+"""Two capitals that mean something else."""
+
+
+def _short_for_two(bearing: list[str], *, hyphened: bool) -> Iterator[tuple[str, int, int]]:
+    """What two first names become: João Pedro → JP, José Luis → joselu, María Pilar → mapi, maripi."""
+    if len(bearing) < 3 and not (hyphened and len(bearing) > 1):
+        return
+    first, second = bearing[:2]
+    if _UNSPACED.search(first + second):
+        return
+    if first[0] + second[0] not in _ABBREVIATIONS:
+        yield first[0] + second[0], GUESS, 2
+    if len(second) < 3 or len(first) < 3:
+        return
+    ends = {second[:2], second[:3], *NICKNAMES.get(second, "").split()}
+    for blend in {head + end for head in (first[:2], first[:4], first) for end in ends}:
+        if len(blend) >= 4 and blend not in (first, second) and blend not in _COMMON:
+            yield blend, WORD if len(blend) < 6 else STRONG, 2
 
 
 def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
@@ -247,9 +338,22 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
         if _EASTERN.match(word):
             # The family name stands first: one sign of three, two of four.
             forms += [(word[1:], STRONG, 1)] if len(word) == 3 else [(word[:2], STRONG, 1), (word[2:], STRONG, 1)]
+            if _CHINESE.match(word):
+                # 王小明 is 老王 and 王先生 to people.
+                forms += [(before + word[0], STRONG, 2) for before in _CHINESE_BEFORE]
+                forms += [(word[0] + behind, STRONG, 2) for behind in _CHINESE_BEHIND]
+        japanese = _JAPANESE.match(word)
+        if japanese:
+            forms += [(part, STRONG, 1) for part in japanese.groups() if len(part) > 1]
+        if _GREEK.match(word) and len(word) >= 4:
+            forms += [(word[:-1], STRONG, 1), (word[:-2] + "ου", STRONG, 1), (word[:-2] + "ε", STRONG, 1)]
         if _CYRILLIC.match(word) and len(word) >= 4:
             stem = word.removesuffix("ая").removesuffix(fold("ий")).removesuffix(fold("ый")).rstrip("аеиоуыьэюя")
-            forms += [(stem + ending, STRONG, 1) for ending in _CYRILLIC_ENDINGS if len(stem) >= 2]
+            cases = {stem + ending for ending in _CYRILLIC_ENDINGS} if len(stem) >= 2 else set()
+            forms += [(form, STRONG if form not in _COMMON else WORD, 1) for form in cases]
+        if len(word) >= 4 and not unspaced:
+            # "W I L L I A M", "W.I.L.L.I.A.M"
+            forms.append((" ".join(word), STRONG, 1))
         if "'" in word:
             forms.append((word.replace("'", ""), STRONG, level))
             forms += [(piece, STRONG, 1) for piece in word.split("'") if len(piece) >= 3 and piece not in _COMMON]
@@ -257,15 +361,13 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
     if len(first) >= 3 and not _UNSPACED.search(first):
         usual = set(NICKNAMES.get(first, "").split())
         for nick in sorted(_nicknames(first)):
-            if len(nick) == 2:
-                strength = WORD if nick in usual and nick not in _SHORT_WORDS else GUESS
-            elif nick in _COMMON:
-                if nick in _STOP_WORDS and nick not in usual:
-                    continue
-                strength = WORD if nick in usual else GUESS
-            else:
-                strength = STRONG
+            strength = _strength(nick, usual=nick in usual)
+            if not strength:
+                continue
             forms.append((nick, strength, 2))
+            if nick in usual and _CYRILLIC.match(nick):
+                cases = {nick.rstrip("аеиоуыьэюя") + ending for ending in _CYRILLIC_CASES}
+                forms += [(form, strength if form not in _COMMON else GUESS, 2) for form in cases if len(form) > 2]
     for second in bearing[1:]:
         # "Ana Beatriz" is called Bia as well; by rule only the first name is shortened.
         forms += [
@@ -315,17 +417,30 @@ class _Needle:
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ .()\-\u00a0\u2010-\u2015]{0,2}\d){7,15}(?!\d)")
 _TAG = re.compile(r"[@#][^\s@#,;:!?()\[\]{}\"“”<>|]*")
 _THRICE = re.compile(r"([^\W\d_])\1\1+")
+_LOOSE = re.compile(f"{_THRICE.pattern}|{_SIGNS.pattern}")
 _GAP = re.compile(r"[ \u00a0._\-]{0,3}(?:(?:d[aeo]s?|del|de la|van|von|der|y|e) )?")
 _SPOKEN_TO = re.compile(
-    r"(?i)(?:^|[^\w])(?:hi|hey|hello|thanks|thank you|thx|dear|love you|dona|tia|tio|dra?|mrs?|miss|aunt|uncle"
-    r"|oi|oie|ola|olá|obrigad[oa]|brigad[oa]|valeu|vlw|querid[oa]|hola"
-    r"|gracias|bom dia|boa noite|boa tarde|good morning|good night|parab[eé]ns|happy birthday"
-    r"|feliz anivers[aá]rio|congrats|congratulations|welcome|bem[- ]vind[oa]|tchau|bye|cadê)[ ,]{1,2}$"
+    r"(?i)(?:^|[^\w])(?:hi|hey|hello|thanks|thank you|thx|dear|love you|good morning|good night|happy birthday|congrats"
+    r"|congratulations|welcome|bye|oi|oie|ola|olá|obrigad[oa]|brigad[oa]|valeu|vlw|querid[oa]|bom dia|boa noite"
+    r"|boa tarde|parab[eé]ns|feliz anivers[aá]rio|bem[- ]vind[oa]|tchau|cadê|hola|gracias|buenos días|buenas noches"
+    r"|felicidades|feliz cumpleaños|hallo|danke|servus|moin|tschüss|guten morgen|gute nacht|liebe[rs]?|merci|salut"
+    r"|bonjour|bonsoir|coucou|ch[eè]re?|bon anniversaire|ciao|grazie|buongiorno|buonanotte|car[oa]|auguri|hoi"
+    r"|dank je|bedankt|goedemorgen|gefeliciteerd)[ ,]{1,2}$"
 )
-_TITLE_BEFORE = re.compile(r"(?i)\b(?:sra?|dra?|mrs?|ms|profa?)\.? $")
-_TITLE_ENDINGS = frozenset("rasſfRASF.")
-_SPEAKS = re.compile(r"(?i) (?:said|says|told me|told us|asked|thinks|disse|falou|mandou|perguntou|chegou|dijo)\b")
+_TITLE_BEFORE = re.compile(
+    r"(?i)\b(?:sra?|dra?|mrs?|ms|profa?|miss|aunt|auntie|uncle|grandma|grandpa|dona|seu|tia|tio|vó|vô|vovó|vovô|doña|don|tía"
+    r"|tío|frau|herr|tante|onkel|mme|madame|monsieur|tonton|signora|signor|zia|zio|mevrouw|meneer)\.? $"
+)
+_TITLE_ENDINGS = frozenset("rasſfRASF.sSetuyYnNoOóÓôÔeETU")
+_SPEAKS = re.compile(
+    r"(?i) (?:said|says|told me|told us|asked|thinks|wrote|disse|diz|falou|mandou|perguntou|chegou|acha|escreveu|dijo"
+    r"|dice|preguntó|escribió|sagt|sagte|meint|meinte|fragt|schreibt|hat gesagt|a dit|dit que|pense|ha detto|dice che"
+    r"|scrive|zei|zegt|vraagt|schrijft)\b"
+)
 _POSSESSIVE = re.compile(r"['’]s\b(?! (?:all|not|be|see|a\b))")
+_ADDRESSED = re.compile(r"\s?(?:[,!?](?!\s*\d)|:\s)")
+# Accents make these words, whoever is called like them without: Marco, Sara, Bete, Nino.
+_NO_NAMES = frozenset(("março", "sarà", "bête", "tête", "francês", "niño", "niña", "niños", "niñas", "mère"))
 _VERB_AFTER = {
     "will": re.compile(
         r"(?i) +(?:you|we|they|it|he|she|i|the|there|this|that|these|those|do|be|try|go|send|check"
@@ -398,7 +513,7 @@ class NameIndex:
     def _forms(entity: Entity, name: str) -> list[tuple[str, int, int]]:
         words = name_words(name)
         if entity.kind == "person":
-            return _written_forms(name)
+            return [form for spelling in sorted(_spellings(name)) for form in _written_forms(spelling)]
         whole = " ".join(words)
         if entity.kind == "alias":
             return [(whole, STRONG, 0), ("".join(words), STRONG, 0)] if words else []
@@ -445,17 +560,17 @@ class NameIndex:
             return end
         if (
             start
-            and text[start - 1].isalpha()
-            and text[start].isalpha()
+            and folded[start - 1].isalpha()
+            and folded[start].isalpha()
             and not (text[start].isupper() and not text[start - 1].isupper())
         ):
             before = start
             while before and before > start - 3 and text[before - 1] in _PREFIXES:
                 before -= 1
-            if not needle.prefixed or (before and text[before - 1].isalpha()):
+            if not needle.prefixed or (before and folded[before - 1].isalpha()):
                 return -1
         size = len(text)
-        if end >= size or not text[end].isalpha() or not text[end - 1].isalpha():
+        if end >= size or not folded[end].isalpha() or not folded[end - 1].isalpha():
             return end
         if text[end].isupper() and not text[end - 1].isupper():
             return end
@@ -463,12 +578,14 @@ class NameIndex:
         while at < size and folded[at] == last:
             at += 1
         stop = at if at > end else end + 1 if folded[end] == "s" and end - start >= 4 else end
-        if stop == end or (stop < size and text[stop].isalpha()) or folded[start:stop] in _COMMON:
+        if stop == end or (stop < size and folded[stop].isalpha()) or folded[start:stop] in _COMMON:
             return -1
         return stop if needle.strength == STRONG or (at > end and (at - end > 1 or text[start].isupper())) else -1
 
     def _counts(self, text: str, folded: str, start: int, end: int, needle: _Needle) -> bool:
         """Whether a match of a name that may be an ordinary word is the name here."""
+        if text[start:end].lower() in _NO_NAMES:
+            return False
         if needle.strength == STRONG:
             return True
         first = text[start]
@@ -497,26 +614,31 @@ class NameIndex:
             # Only at the beginning of a sentence may a capital be the verb's.
             verb = _VERB_AFTER.get(word)
             return within or not (verb and verb.match(after))
+        if not within:
+            within = bool(_ADDRESSED.match(after) or _POSSESSIVE.match(after) or _SPEAKS.match(after))
         return within and not text.isupper()
 
     def _drawn_out(self, text: str, folded: str, places: Iterable[int]) -> Iterator[tuple[int, int, _Needle]]:
-        """Names once the letters that stand there three times or more stand once or twice ("Oweeeen", "Hannnah").
+        """Names once drawn-out letters stand once or twice ("Oweeeen", "Hannnah") and vowel signs are gone.
 
         Args:
             text, folded: The text and its folded form.
-            places: Where, in order, such letters stand; the words around them are looked at.
+            places: Where, in order, such letters or signs stand; the words around them are looked at.
         """
         end = 0
         for place in places:
             if place < end:
                 continue
             start = end = place
-            while start and folded[start - 1].isalpha():
+            while start and _is_part(folded[start - 1]):
                 start -= 1
-            while end < len(folded) and folded[end].isalpha():
+            while end < len(folded) and _is_part(folded[end]):
                 end += 1
-            for kept in (r"\1", r"\1\1"):
-                needle = self._needles.get(_THRICE.sub(kept, folded[start:end]))
+            word = _SIGNS.sub("", folded[start:end])
+            for squeezed in (_THRICE.sub(r"\1", word), _THRICE.sub(r"\1\1", word)):
+                needle = self._needles.get(squeezed)
+                if needle is None and squeezed[:1] in _PREFIXES:
+                    needle = self._needles.get(squeezed[1:])
                 if needle and (needle.strength == STRONG or (needle.strength == WORD and text[start].isupper())):
                     yield start, end, needle
                     break
@@ -525,7 +647,7 @@ class NameIndex:
         """Start, end, owners and bearers of every mention, in order, without overlaps."""
         folded = fold(text)
         matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
-        drawn = list(self._drawn_out(text, folded, [run.start() for run in _THRICE.finditer(folded)]))
+        drawn = list(self._drawn_out(text, folded, [run.start() for run in _LOOSE.finditer(folded)]))
         if not matches and not drawn:
             return []
         tags = [match.span() for match in _TAG.finditer(text)] if "@" in text or "#" in text else []
@@ -592,9 +714,10 @@ class NameIndex:
             needle = self._found[index]
             if needle.rank == _RANK["alias"]:
                 continue
-            if needle.strength == STRONG and (
-                (end - start >= 5 and needle.level < 2) or self._boundaries(text, folded, start, end, needle) >= 0
-            ):
+            if needle.strength == STRONG and end - start >= 5 and needle.level < 2:
+                return True
+            handle = needle.strength == WORD and text[:start].endswith("@")
+            if (handle or needle.strength == STRONG) and self._boundaries(text, folded, start, end, needle) >= 0:
                 return True
         return False
 
@@ -698,7 +821,14 @@ class NameIndex:
         runs = np.flatnonzero(same[:-2] & same[1:-1] & ~same[2:]) + 1
         runs = runs[_LETTERS[points[runs]] & _LETTERS[points[runs + 2]] & _LETTER > 0]
         places += [start for start, _end, _needle in self._drawn_out(joined, folded, runs.tolist())]
+        signs = np.flatnonzero(_LETTERS[points] & _SIGN)
+        places += [start for start, _end, _needle in self._drawn_out(joined, folded, signs.tolist())]
         return np.searchsorted(np.flatnonzero(points == 0x1E), np.array(places, np.int64)) - 1
+
+
+def _is_part(char: str) -> bool:
+    """Whether a character belongs to a word, vowel signs taken in."""
+    return char.isalpha() or bool(_SIGNS.match(char))
 
 
 def is_pronoun(name: str) -> bool:

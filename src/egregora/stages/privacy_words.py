@@ -206,7 +206,19 @@ WORDS = frozenset(
     tina tira toda todo tom toma torre torres trem tres triste trigo tua tudo uma uns urso urbano uva vaga vai
     vale valente valeria valha vamos vao vara vargas vasco vaz veiga vela veloso vem ventura vera verao verdade
     verde veronica vez via viana vicente vida vidal vieira vila vilela vinha vinho viola violeta vir vira virgem
-    virgilio vital vitoria viu viva vive viver voa voz xavier zeca zelo
+    virgilio vital vitoria viu viva vive viver voa voz xavier zeca zelo digo mau nela nato caca lula socorro toto
+    nino dea concha nena cisco tono tata bio ria curro checo
+    """.split()
+    # Some Italian, French, German and Dutch
+    + """
+    vado vero mani beni anti serie crisi verita soci monti arti angeli nati pris matou mer fil tete pres lupe lau wolle
+    jan trui koos val kat gat wil wel hele
+    """.split()
+    # Russian
+    + """
+    света свету свете слава славу поля полю поле полеи роман романа вера веру вере надежда надежду любовь мила соня
+    гена гены рома ром тима маия роза лев ник жена жены жене жену женои люди людеи люду кости костеи костя люби любои
+    любая любую любом любого любому лени дани
     """.split()
 )
 """Everyday words without accents, in lower case, that are names too or that a beginning of a name may equal."""
@@ -228,7 +240,8 @@ _ONLY_NAMES = frozenset(
     vicente vidal vilela virgilio viana vargas vaz becky clem cody dana ester gail jack kerry kim meg noel
     sheridan stan tyler virginia wendy andrade aquino assis avila barreto batista borba braga brandao camargo
     cavalcante chagas coutinho cunha galvao lemos muniz padilha queiroz rabelo siqueira cazuza bento ema esmeralda
-    iris lear leon leona mack maggie marge marco mateo melina mona myra nell nia nola ola ona opie oscar cristo
+    cristo conceicao jean iris lear leon leona mack maggie marge marco mateo melina mona myra nell nia nola ola ona
+    opie oscar
     """.split()
 )
 
@@ -309,7 +322,89 @@ _NICKNAMES = """
     elli lisbeth; friedrich: fritz; wolfgang: wolf wolfi
     """
 
-NICKNAMES = {
-    name.strip(): nicks.strip() for name, _, nicks in (entry.partition(":") for entry in _NICKNAMES.split(";"))
-}
-"""Nicknames that no rule forms, by first name without accents; several are divided by spaces."""
+_NICKNAMES_ELSEWHERE = """
+    alexander: sandy sascha; siobhan: shiv; jose: zequinha zezao pepito josele chepe; roberto: betao; alberto:
+    betao; francisco: xico chicao quico kico javi curro pacho cisco farruco; lourdes: lurdes lurdinha malu lou;
+    antonio: totonio tonico tono tonino toto nino tonio; conceicao: ceica ceicao concha sao; domingos: mingos;
+    raimundo: mundinho mundico; severino: biu bio; leandro: leo leandrinho; eduardo: du duzinho; filomena: filo
+    mena; margarida: magui; manuel: manel nelo lolo manolito mane; rosario: charito; maria: mia maricarmen cotinha
+    mary mieke rie ria marijke miep masha; fatima: fatinha; socorro: socorrinho; terezinha: tere teca; josefa: zefa
+    zefinha pepa; josefina: zefinha pepi; osvaldo: vado valdo; oswaldo: vado valdo; ronaldo: ronny naldo; reginaldo:
+    naldo regi; arnaldo: naldo; everaldo: veve; valdemar: vava dema; waldemar: vava dema; nelson: nelsinho; robson:
+    binho; wellington: tom welly; emanuel: manu mane; emanuela: manu; ingrid: guiga; cassio: cassinho; cassia:
+    cassinha; ivone: vone; iracema: cema; madalena: lena mada; magdalena: lena leni magda; mercedes: merche merce;
+    monserrat: montse; montserrat: montse; teresa: tete maite; pilar: pilarin piluca; dolores: loli lolita lolin;
+    manuela: manoli; jesus: suso chus; javier: javi; concepcion: conchi; inmaculada: inma; encarnacion: encarni
+    encarna; esperanza: espe; purificacion: puri; asuncion: asun chon; consuelo: chelo consu; remedios: reme;
+    milagros: mila; gregorio: goyo goio; rodolfo: fito rodo; adolfo: fito dolfo; alfonso: fonso; alfredo: fredi
+    freddy; ernesto: tito; fernando: ferni fercho; hernando: nando; gonzalo: gonza chalo; ramon: moncho monchi;
+    santiago: chago; sergio: checo; vicente: chente; hortensia: tencha; graciela: chela; isabel: chabela isa
+    isabelita; begona: bego; nuria: nuri; inigo: inigui; joaquin: quino quim; jordi: jordiet; jorge: yorch;
+    leopoldo: poldo; bartolome: bartolo tolo; rafael: rafi rafita; cayetana: tana; salvador: salva chava; beatriz:
+    betty triz; rocio: chio; veronica: vero; yolanda: yoli; luisa: luli; jaime: jimmy jaumet; ursula: uschi ulla
+    ursel ulli; elisabeth: liesl liesel lieschen bettina betti els betsy bep liesbeth; johanna: hanna hanni hanneke
+    jopie; johannes: hansi hans johan jan hanno joop; katharina: katrin kathrin kathe kaethe trine rina; heinrich:
+    heinz heini; heinz: heinzi; friedrich: fiete fritzi freddi; wilhelm: willi willy helmi; margarete: grete gretel
+    gretchen margret; margarethe: grete gretel gretchen; maximilian: maxl maxi; ludwig: wiggerl lutz luggi; joseph:
+    sepp seppl josi jo jojo; josef: sepp seppl jupp beppo; georg: schorsch; gertrud: trude trudi gerti; gerhard:
+    gerd; hildegard: hilde hilda; karl: kalle karli; klaus: klausi; nikolaus: klaus nick niko; susanne: susi sanne
+    sanni; stefan: steff steffen; stefanie: steffi; sebastian: basti wastl; andreas: andi andy andre; anneliese:
+    anni liesl; annegret: anne anni; bernhard: bernd berni; christoph: chris stoffel stoffl; dorothea: dorle doro
+    thea doortje; eberhard: ebi; ferdinand: ferdi nando; florian: flo; gabriele: gabi gaby; jakob: jockel jaki;
+    leonhard: leo hartl; matthias: matze hias hiasi matti; michael: michi michel; rudolf: rudi rolf; sabine: bine
+    binchen; siegfried: siggi; tobias: tobi; ulrich: uli ulli; ulrike: ulli uli rike; veronika: vroni; walburga:
+    burgi; wolfgang:   wolfie; jurgen: jurgi; jorg: jorgi; anton: toni; therese: resi tete; theresia: resi;
+    angelika: geli; barbara: barbel babsi; brigitte: gitte biggi gitti; cornelia: conny conni nelly corrie cor lia;
+    franziska: franzi sissi; frederic: fredo fred; francoise: fanfan soisic; guillaume: guigui guillou; elodie: elo
+    lolo; helene: leni lenou; etienne: titi tienou; jean: jeannot jeannou; jacques: jacquot jacky; pierre: pierrot;
+    louis: loulou petit-louis; louise: loulou; marguerite: margot guite; francois: fanch fanfan; charles: charlot;
+    henri: riri; robert: bebert; albert: bebert; gilbert: gilou bebert; bernard: nanard; leonard: nanard; gerard:
+    gege; georges: jojo; josephine: josie jo fifine; catherine: cathou kati; christophe: chris totophe; dominique:
+    domi doudou; isabelle: isa zaza babelle; jacqueline: jackie; mathieu: mat matou; matthieu: mat matou; nathalie:
+    nath nat; nicolas: nico; philippe: fifi phil; sebastien: seb bastien; sophie: fifi; stephane: steph fanou;
+    stephanie: fanny fanie; sylvie: syl; thierry: titi; veronique: vero; vincent: vinz; xavier: xav; alexandre: alex
+    sacha; antoine: tonio toinou toine; aurelie: lili; auguste: gus; augustin: gus; benoit: ben beno; emmanuel:
+    manu; emmanuelle: manu; gabrielle: gaby; giuseppe: peppino geppo peppiniello bepi; francesca: cesca franca
+    checca chicca; francesco: ciccio franco checco cecco cesco; lorenzo: renzo lollo enzo; luigi: gigi gigino
+    luigino gino; domenico: mimmo memmo menico mimi; salvatore: toto turi turiddu salvo totuccio; angela: angelina
+    lina; vincenzo: enzo cenzo vice; antonella: anto nella; alessandro: sandro ale; alessandra: sandra sandrina;
+    caterina: cate rina katia; giacomo: giacomino mino; giovanna: gianna vanna; maddalena: lena; michele: lele
+    michelino; nicola: nic colino; pasquale: lino pasqualino; raffaele: lello raf; raffaella: lella raffi; rosalia:
+    lia rosi; stefano:   stefi; tommaso: tommi maso tom; umberto: berto; valentina: vale titti; lodovico: vico;
+    ludovico: vico ludo; leonardo: nardo leo; beatrice: bea; elisabetta: betta lisa elisa; emanuele: lele manu;
+    filippo: pippo lippo; gaetano: tano nino; gennaro: gege genna; ignazio: gnazio; immacolata: imma titina;
+    margherita: rita marghe ghita; cornelis: kees cor corneel nelis; hendrik: henk rik; hendrika: riek rika henny;
+    johan: joop jo; jacobus: koos jaap cobus; jacob: jaap koos; gerardus: gerard geert sjra; gerrit: ger gert;
+    adriaan: arie; adrianus: arie janus; antonius: antoon; theodorus: theo dorus; petrus: piet peter pierre; pieter:
+    piet; wilhelmus: wim willem; willem: wim pim; wilhelmina: willy mina; willemijn: mijn willie; margaretha: gre
+    griet; catharina: trijn tineke; dirk: dick; franciscus: frans; lambertus: bert lambert; lodewijk: lo wiek;
+    nicolaas: klaas nico nicol; sebastiaan: bas; bastiaan: bas; bartholomeus: bart mees; christiaan: chris;
+    matthijs: thijs matty; mathijs: thijs matty; laurens: lau; leendert: leen; geertruida: truus trui geerte;
+    alessio: ale; ewa: ewunia; katarzyna: kasia kaska; malgorzata: gosia; agnieszka: aga agusia; krzysztof: krzys
+    krzysiek; tomasz: tomek; piotr: piotrek; wojciech: wojtek; stanislaw: staszek stas; jadwiga: jadzia; aleksander:
+    olek sasha; aleksandr: sasha sanya shura; ekaterina: katya katyusha katia; dmitri: dima dimon mitya; dmitry:
+    dima mitya; mikhail: misha; nikolai: kolya; vladimir: vova volodya; yevgeny: zhenya; evgeny: zhenya; natalya:
+    natasha; anastasia: nastya stasia; tatyana: tanya; sergei: seryozha; ivan: vanya ivo; mehmet: memo memet;
+    mustafa: mistik musti; fatma:  ; ibrahim: ibo; muhammad: mo hamada; mohammed: mo hamada; mohamed: mo hamada
+    momo; abdullah: abdul abood;   александр: саша сашка сашенька саня санек шура шурик алекс;
+    александра: саша сашка сашенька шура; екатерина: катя катюша катька катенька; дмитрии: дима димка димон митя
+    митька; мария: маша машка машенька маруся маня; владимир: вова вовка володя вован; алексеи: леша лешка алеша
+    леха; анастасия: настя настенька ася; анна: аня анька анечка анюта нюра; андреи: андрюша андрюха; анатолии: толя
+    толик; борис: боря борька; валентина: валя валюша; валерии: валера; василии: вася васька; виктор: витя витька
+    витек; виталии: виталик; вячеслав: слава славик; галина: галя галочка; геннадии: гена; григории: гриша; даниил:
+    даня данила; дарья: даша дашка дашенька; евгении: женя женька жека; евгения: женя женька; елена: лена ленка
+    леночка алена; елизавета: лиза лизка лизонька; иван: ваня ванька ванечка; игорь: игорек гарик; ирина: ира ирка
+    ирочка; константин: костя костик; ксения: ксюша ксюха; людмила: люда мила люся; любовь: люба любочка; максим:
+    макс максимка; марина: маринка мариша; михаил: миша мишка мишаня; надежда: надя наденька; наталья: наташа
+    наташка ната; наталия: наташа наташка ната; никита: ник никитка; николаи: коля колян колька; оксана: ксана
+    ксюша; ольга: оля олька оленька; павел: паша пашка павлик; петр: петя петька; роман: рома ромка; светлана: света
+    светка светик; сергеи: сережа серега серж; софия: соня софа; софья: соня софа; станислав: стас; степан: степа;
+    татьяна: таня танька танечка; тимофеи: тима; федор: федя; юлия: юля юлька юленька; юрии: юра юрка; яна: янка;
+    ярослав: ярик слава; вера: верочка верка; виктория: вика викуля; полина: поля полинка
+    """
+
+NICKNAMES: dict[str, str] = {}
+for _entry in f"{_NICKNAMES};{_NICKNAMES_ELSEWHERE}".split(";"):
+    _name, _, _nicks = (part.strip() for part in _entry.partition(":"))
+    NICKNAMES[_name] = f"{NICKNAMES[_name]} {_nicks}" if _name in NICKNAMES else _nicks
+"""Nicknames that no rule forms, by first name, in small letters without accents; several are divided by spaces."""
