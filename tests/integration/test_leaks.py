@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from egregora.database.storage import StorageManager
-from leaks import BASTIAN, EUNICE, SECRETS, SETTINGS, export, plain, secrets_in
+from leaks import BASTIAN, EUNICE, SECRETS, SETTINGS, TITLE, export, plain, secrets_in
 
 
 def egregora(*words: str | Path, status: int = 0) -> str:
