@@ -27,6 +27,7 @@ from egregora.errors import ConfigError
 __all__ = [
     "Config",
     "EnrichConfig",
+    "LlmConfig",
     "ParseConfig",
     "PrivacyConfig",
     "PublishConfig",
@@ -76,6 +77,11 @@ def _window(text: str) -> str:
     if len(text) < 2 or text[-1] not in "dm" or not text[:-1].isdecimal() or not 0 < int(text[:-1]) < 1_000_000:
         raise ValueError(f"'{text}' is no window: a number of days such as 7d, or of messages such as 100m")
     return f"{int(text[:-1])}{text[-1]}"
+
+
+def _unhashed(default: Any, **more: Any) -> Any:
+    """A setting that says how to come by a result and doesn't change it: it stays out of every fingerprint."""
+    return Field(default=default, json_schema_extra={"hashed": False}, **more)
 
 
 class _Section(BaseModel):
@@ -163,6 +169,32 @@ class PublishConfig(_Section):
     """How many posts the best-of page lists."""
 
 
+class LlmConfig(_Section):
+    """Which model writes, and how it is asked. Keys come from the environment, never from here."""
+
+    model: str = ""
+    """The model, e.g. `openai:gpt-5-mini`, `google:gemini-3-flash`, `anthropic:claude-haiku-4-5`, `ollama:gemma3`.
+    Empty: none; posts are put together from what people wrote."""
+    fallback: tuple[str, ...] = _unhashed(())
+    """Models that are asked in this order when the first can't be reached."""
+    base_url: str = _unhashed("")
+    """Address of a server that speaks OpenAI's protocol, e.g. `http://localhost:8080/v1`. Empty: the provider's own."""
+    temperature: float | None = Field(default=None, ge=0, le=2, examples=[0.7])
+    """How free the model is in its choice of words. Not set: the provider's default."""
+    max_output_tokens: int = Field(default=4096, ge=16, le=1_000_000)
+    """Longest answer, in tokens; what a model thinks before it answers counts too."""
+    context_tokens: int = Field(default=32_000, ge=512)
+    """How much the model can take in at once, in tokens. Longer windows are split."""
+    instructions: str = ""
+    """What you want of the posts, in your own words, e.g. `Write like a friendly local newspaper.`"""
+    concurrency: int = _unhashed(8, ge=1, le=64)
+    """How many questions are with the model at a time."""
+    timeout_seconds: float = _unhashed(120.0, gt=0, le=3600)
+    """How long an answer may take."""
+    retries: int = _unhashed(4, ge=0, le=20)
+    """How often a question is sent again when the service is busy, fails or can't be reached."""
+
+
 class Config(_Section):
     """A site's configuration, as in `egregora.toml`."""
 
@@ -173,12 +205,17 @@ class Config(_Section):
     write: WriteConfig = WriteConfig()
     rank: RankConfig = RankConfig()
     publish: PublishConfig = PublishConfig()
+    llm: LlmConfig = LlmConfig()
+    prompts: dict[str, str] = Field(default={}, exclude=True, repr=False)
+    """What a model is told, by name: the program's own texts, or those of `prompts/NAME.md` in the site."""
     site_key: SecretBytes = Field(default=SecretBytes(b""), exclude=True, repr=False)
     """The site's secret key. Never in `egregora.toml`: it lies in `.egregora/key`."""
 
 
 def load_config(path: Path, *, overrides: dict[str, dict[str, Any]] | None = None, site_key: bytes = b"") -> Config:
     """Read `egregora.toml`, laying `overrides` (section → field → value) over it.
+
+    With a model, what it is told comes along: our own prompts, and those in the folder `prompts` beside the file.
 
     Raises:
         ConfigError: the file isn't TOML, a key is unknown (the nearest known one is named) or a value can't be used.
@@ -191,18 +228,40 @@ def load_config(path: Path, *, overrides: dict[str, dict[str, Any]] | None = Non
             raise ConfigError(f"{path.name} is not valid TOML: {error}", hint=f"correct {path.name}") from None
         except OSError as error:
             raise ConfigError(f"{path.name} can't be read: {error.strerror}", hint="check its permissions") from None
-    if "site_key" in data:
-        raise ConfigError(
-            "unknown key 'site_key' in egregora.toml", hint="the key lies in .egregora/key; remove the line"
-        )
+    for word, where in (("site_key", "the key lies in .egregora/key"), ("prompts", "they lie in prompts/NAME.md")):
+        if word in data:
+            raise ConfigError(f"unknown key '{word}' in egregora.toml", hint=f"{where}; remove the line")
     for section, values in (overrides or {}).items():
         table = data.setdefault(section, {})
         if isinstance(table, dict):
             table.update(values)
     try:
-        return Config(**data, site_key=SecretBytes(site_key))
+        config = Config(**data, site_key=SecretBytes(site_key))
     except ValidationError as error:
         raise _explained(error, path.name) from None
+    return config.model_copy(update={"prompts": _prompts(path.parent / "prompts")}) if config.llm.model else config
+
+
+def _prompts(own: Path) -> dict[str, str]:
+    """What a model is told, by name: the package's texts, with the site's own in their place.
+
+    Raises:
+        ConfigError: a file has a name that stands for nothing, or can't be read.
+    """
+    ours = importlib.resources.files("egregora").joinpath("llm", "prompts")
+    files = ours.iterdir() if ours.is_dir() else ()
+    texts = {entry.name: entry.read_text(encoding="utf-8") for entry in files if entry.name.endswith(".md")}
+    for path in sorted(own.glob("*.md")) if own.is_dir() else ():
+        if path.name not in texts:
+            raise ConfigError(
+                f"there is no prompt '{path.name}'{nearest(path.name, sorted(texts))}",
+                hint=f"prompts are {', '.join(sorted(texts))}",
+            )
+        try:
+            texts[path.name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"prompts/{path.name} can't be read ({error})", hint="make it a text in UTF-8") from None
+    return {name.removesuffix(".md"): text for name, text in texts.items()}
 
 
 def _explained(error: ValidationError, name: str) -> ConfigError:
@@ -214,7 +273,7 @@ def _explained(error: ValidationError, name: str) -> ConfigError:
         model: Any = Config
         for part in where[:-1]:
             model = model.model_fields[part].annotation
-        known = [field for field in model.model_fields if field != "site_key"]
+        known = [field for field in model.model_fields if field not in ("site_key", "prompts")]
         return ConfigError(
             f"unknown key '{dotted}' in {name}{nearest(where[-1], known)}",
             hint=f"known keys there: {', '.join(known)}",
@@ -226,8 +285,8 @@ def _explained(error: ValidationError, name: str) -> ConfigError:
 def default_toml() -> str:
     """`egregora.toml` with every setting explained and commented out, as `egregora init` writes it."""
     lines = [
-        "# Settings of this site. Each line that begins with '#' and a name shows a default:",
-        "# take the '#' away to change it.",
+        "# Settings of this site. Each line that begins with '#' and a name shows a default, or an example where there",
+        "# is none: take the '#' away to change it.",
     ]
     for section, info in Config.model_fields.items():
         model: Any = info.annotation
@@ -236,7 +295,8 @@ def default_toml() -> str:
         lines += ["", f"# {(model.__doc__ or '').strip()}", f"[{section}]"]
         for name, setting in model.model_fields.items():
             lines += [f"# {line}" for line in textwrap.wrap(setting.description or "", 100)]
-            lines.append(f"#{name} = {_toml(setting.default)}")
+            shown = (setting.examples or [None])[0] if setting.default is None else setting.default
+            lines.append(f"#{name} = {_toml(shown)}")
     return "\n".join(lines) + "\n"
 
 

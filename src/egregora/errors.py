@@ -6,10 +6,13 @@ A class exists only where some caller catches it. A bug stays a `TypeError` or a
 from __future__ import annotations
 
 __all__ = [
+    "AnswerError",
+    "BudgetError",
     "CatalogBusyError",
     "ConfigError",
     "EgregoraError",
     "ExportError",
+    "ModelError",
     "PrivacyError",
     "RunLookupError",
     "SchemaError",
@@ -35,6 +38,18 @@ class ConfigError(EgregoraError):
 
 class ExportError(EgregoraError):
     """An export can't be read: missing, damaged, protected, hostile, or no chat."""
+
+
+class ModelError(EgregoraError):
+    """A model gave no answer: it can't be reached, refuses the key, is overloaded, or took too long."""
+
+
+class AnswerError(ModelError):
+    """A model answered, but not with anything that can be used: nonsense, a refusal, half of it."""
+
+
+class BudgetError(EgregoraError):
+    """The next call to a model could pass the limit that was set on calls or cost, so it was not made."""
 
 
 class PrivacyError(EgregoraError):

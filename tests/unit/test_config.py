@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from egregora.config import Config, load_config
 from egregora.errors import ConfigError
 
-SECTIONS = {name: field.annotation for name, field in Config.model_fields.items() if name != "site_key"}
+SECTIONS = {n: field.annotation for n, field in Config.model_fields.items() if n not in ("site_key", "prompts")}
 
 
 def toml(tmp_path: Path, text: str) -> Path:

@@ -27,9 +27,9 @@ MODULES = sorted(
     if name not in ("egregora.__main__", "egregora.demo.build")
 )
 
-LAYERS = ("cli", "observe", "stages", "site", "sources", "pipeline", "database", "config", "patterns", "errors")
+LAYERS = ("cli", "observe", "stages", "site", "llm", "sources", "pipeline", "database", "config", "patterns", "errors")
 """From the top down. Equals: `llm`, `site` and `sources` stand beside each other."""
-RANKS = {name: LAYERS.index("site") if name in ("site", "sources") else rank for rank, name in enumerate(LAYERS)}
+RANKS = {name: LAYERS.index("site") if name in ("site", "llm", "sources") else rank for rank, name in enumerate(LAYERS)}
 
 
 def source_of(module: str) -> Path:
@@ -51,7 +51,7 @@ def imported(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[1] in RANKS])
 def test_imports_go_one_way(module: str) -> None:
-    """cli → observe → stages → site/sources → pipeline → database → config/errors, never upwards."""
+    """cli → observe → stages → site/llm/sources → pipeline → database → config/errors, never upwards."""
     rank = RANKS[module.split(".")[1]]
     upwards = {name for name in imported(module) if RANKS.get(name, 99) < rank}
     assert upwards == set()

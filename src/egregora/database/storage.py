@@ -106,6 +106,7 @@ class StorageManager:
     Attributes:
         invocation_id: Shared by the runs that are made through this object: one `egregora write`.
         listener: Called with the run in progress and each of its events, to show progress.
+        session: What stages keep for as long as this object is used, e.g. connections.
     """
 
     def __init__(self, db_path: str | os.PathLike[str], tenant_id: str = "default") -> None:
@@ -116,7 +117,9 @@ class StorageManager:
         self.checkpoint_dir = self.directory / "checkpoints"
         self.invocation_id = str(uuid.uuid4())
         self.listener: Callable[[Any, dict[str, Any]], None] | None = None
+        self.session: dict[str, Any] = {}
         self._backend: Backend | None = None
+        self._backend_lock = threading.Lock()
         self._backend_pid = 0
 
     # -- the folder ---------------------------------------------------------------------------------------------------
@@ -169,11 +172,13 @@ class StorageManager:
         if self._backend is None or self._backend_pid != os.getpid():
             import ibis
 
-            # DuckDB's threads do not live on in a forked child: it needs one of its own. The parent's must not be
-            # closed there, which waits for the threads.
-            _left_open.append(self._backend)
-            self._backend = ibis.duckdb.connect()
-            self._backend_pid = os.getpid()
+            with self._backend_lock:
+                if self._backend is None or self._backend_pid != os.getpid():
+                    # DuckDB's threads do not live on in a forked child: it needs one of its own. The parent's must not
+                    # be closed there, which waits for the threads.
+                    _left_open.append(self._backend)
+                    self._backend = ibis.duckdb.connect()
+                    self._backend_pid = os.getpid()
         return self._backend
 
     # -- writing ------------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ __all__ = ["MACHINERY", "UnknownCodeError", "code_identity", "get_git_commit"]
 MACHINERY = "egregora-machinery/1"
 """Stands in for Egregora's own machinery in every digest. Raise the number when it changes what stages compute."""
 
-_MACHINERY_PARTS = ("cli", "observe", "pipeline", "database", "config", "errors")
+# `llm` asks; what it asks is in the stages and in the prompts, which count as configuration.
+_MACHINERY_PARTS = ("cli", "observe", "llm", "pipeline", "database", "config", "errors")
 
 _IMPORTED_AT = time.time()
 

@@ -229,7 +229,8 @@ def _hash_unchanged(path: Path, *_unless_changed: int) -> str:
 class ConfigView:
     """The part of a configuration that a stage declares it reads; anything else is not there.
 
-    A stage that read an undeclared key would be taken for unchanged when that key changes, so it can't.
+    A stage that read an undeclared key would be taken for unchanged when that key changes, so it can't. What changes no
+    result (see `is_hashed`) may be read in any section of which something is declared.
     """
 
     __slots__ = ("_config", "_keys", "_prefix")
@@ -245,6 +246,8 @@ class ConfigView:
             return _member(self._config, name)
         if any(key.startswith(dotted + ".") for key in self._keys):
             return ConfigView(_member(self._config, name), self._keys, dotted + ".")
+        if self._prefix and not is_hashed(self._config, name):
+            return _member(self._config, name)
         raise AttributeError(f"the stage reads the configuration key '{dotted}', which it does not declare")
 
     def __getitem__(self, name: str) -> Any:
@@ -261,6 +264,13 @@ def _member(config: Any, name: str) -> Any:
     if isinstance(config, Mapping):
         return config[name]
     return getattr(config, name)
+
+
+def is_hashed(config: Any, name: str) -> bool:
+    """Whether a setting of a pydantic model counts in fingerprints; its field says `{"hashed": False}` if not."""
+    field = getattr(type(config), "model_fields", {}).get(name)
+    extra = getattr(field, "json_schema_extra", None)
+    return not (isinstance(extra, Mapping) and extra.get("hashed") is False)
 
 
 def select_config(config: Any, keys: tuple[str, ...] | None) -> tuple[Any, Any]:
@@ -345,7 +355,8 @@ def _container(value: Any, key: Callable[[], bytes] | None) -> Any:
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
     if hasattr(type(value), "model_fields"):
         for name in type(value).model_fields:
-            yield name, getattr(value, name)
+            if is_hashed(value, name):
+                yield name, getattr(value, name)
         yield from (getattr(value, "model_extra", None) or {}).items()
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 import inspect
 import json
+import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from egregora.pipeline.code import UnknownCodeError, code_identity, get_git_comm
 from egregora.pipeline.fingerprint import fingerprint_stage_input
 from egregora.pipeline.profile import Profile, marks_json, table_figures
 from egregora.pipeline.stage import Files, Stage
-from egregora.pipeline.tracking import Origin, Result, Run, history, origin_of, redacted, roots_of
+from egregora.pipeline.tracking import History, Origin, Result, Run, Siblings, history, origin_of, redacted, roots_of
 
 if TYPE_CHECKING:
     import ibis
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
     from egregora.database.columns import TableSpec
     from egregora.database.storage import StorageManager
 
-__all__ = ["fingerprint_stage_input", "get_git_commit", "record_run", "run_stage", "run_stage_with_tracking"]
+__all__ = [
+    "fingerprint_stage_input",
+    "get_git_commit",
+    "record_run",
+    "run_child",
+    "run_stage",
+    "run_stage_with_tracking",
+]
 
 PRIVACY_STAGE = "privacy"
 """The stage whose completed run entitles what descends from it to a `PrivacyPass`."""
@@ -97,6 +105,23 @@ def run_stage_with_tracking(
     return _tracked(stage, input_table, config, storage, dict(inputs or {}), config_keys, force, "", eager=True).table
 
 
+def run_child(parent: Run, label: str, stage: Stage, table: Any, inputs: dict[str, Any]) -> Result:
+    """A run below another, with a fingerprint and a checkpoint of its own; see `StageContext.child_result`."""
+    return _tracked(
+        stage,
+        table,
+        parent.config,
+        parent.storage,
+        inputs,
+        stage.config_keys,
+        parent.force,
+        "",
+        eager=True,
+        parent=parent,
+        label=label,
+    )
+
+
 def _tracked(
     stage: Stage,
     input_table: Any,
@@ -108,8 +133,15 @@ def _tracked(
     because: str,
     *,
     eager: bool,
+    parent: Run | None = None,
+    label: str = "",
 ) -> Result:
-    """The loop. `eager`: the result's table is wanted at once, so whether it can be read is part of a hit."""
+    """The loop, for stages and their children.
+
+    Args:
+        eager: Whether the result's rows are wanted at once, so that whether they can be read is part of a hit.
+        parent: The run that this one is a child of, named by `label`.
+    """
     parts = {"table": input_table, **{f"inputs.{name}": value for name, value in extra.items()}}
     roots = {name: [] if isinstance(part, Files) else roots_of(part) for name, part in parts.items()}
     run = Run(
@@ -117,14 +149,22 @@ def _tracked(
         stage.name,
         inputs=extra,
         # Files beside the table (the export, for its attachments) don't make the table any less protected.
-        privacy_run_id=_privacy_run([origin for found in roots.values() for origin in found]),
-        raw=any(_is_raw(part) for part in parts.values()),
+        privacy_run_id=(
+            parent.privacy_run_id if parent else _privacy_run([origin for found in roots.values() for origin in found])
+        ),
+        raw=parent.raw if parent else any(_is_raw(part) for part in parts.values()),
+        parent=parent,
+        label=label or None,
     )
+    run.force = force
+    if parent:
+        # What it keeps belongs to its own checkpoint; the parent's has it too, once this is done.
+        run.blobs = {}
     identity = _Identity(stage.func, config, storage, stage.name, parts, config_keys, stage.distributions)
     parents = sorted({origin.run_id for found in roots.values() for origin in found if origin is not None})
     run.shared = identity.columns()
     common = {**identity.columns(), "rows_in": identity.rows_in, "parents": parents}
-    earlier = history(storage)
+    earlier = _Earlier(storage, stage.name, parent, label)
     path = ckpt.checkpoint_path(storage, stage.name, identity.fingerprint)
 
     def result(output_hash: str, rows: int) -> Result:
@@ -133,10 +173,10 @@ def _tracked(
         raw = stage.output is not None and "author_raw" in stage.output.names
         return Result(origin, identity.fingerprint, lambda: _backend(input_table, storage), raw=raw)
 
-    newest = earlier.newest(stage.name)
+    newest = earlier.newest()
     state, found = "missing", None
     if identity.known and not force and path.exists():
-        for maker in earlier.makers(stage.name, identity.fingerprint):
+        for maker in earlier.makers(identity.fingerprint):
             state = "corrupt"
             if ckpt.is_intact(path, maker):
                 found = maker
@@ -144,7 +184,7 @@ def _tracked(
     hit = None
     if found is not None and ckpt.has_blobs(storage, path):
         hit = result(found["output_hash"], found["rows_out"])
-        if eager and not _can_be_read(hit):
+        if eager and not _can_be_read(hit, parent is not None):
             hit = None
     if found is not None and hit is not None:
         same = newest is not None and newest["input_fingerprint"] == identity.fingerprint
@@ -161,8 +201,10 @@ def _tracked(
         }
         storage.append(identity.events)
         run.finish(row)
-        earlier.add(stage.name, {**row, "run_id": run.run_id})
-        storage.settle()
+        earlier.add({**row, "run_id": run.run_id})
+        if parent:
+            parent.blobs.update(ckpt.read_blobs(path))
+        storage.settle(later=parent is not None)
         return hit
     if state == "corrupt":
         ckpt.set_aside(path)
@@ -171,29 +213,35 @@ def _tracked(
     if because:
         reason = because if force else f"{reason}, {because}"
     storage.append(identity.events)
-    run.begin({**common, "source": "executed", "reason": reason}, sync=True)
+    # While a parent's row is open and on the disk, a lost start of a child loses nothing.
+    run.begin({**common, "source": "executed", "reason": reason}, sync=parent is None)
     if identity.problem:
         run.log(f"nothing can be reused for this run: {identity.problem}", "warning")
     storage.settle(later=True)
     try:
         run.inputs = {name: _bound(value) for name, value in extra.items()}
-        view, _ = fp.select_config(config, config_keys)
+        run.config, _ = fp.select_config(config, config_keys)
         arguments: dict[str, Any] = {"run_id": run.run_id}
         if "context" in inspect.signature(stage.func).parameters:
             arguments["context"] = run
-        made = stage.func(_bound(input_table), view, **arguments)
+        made = stage.func(_bound(input_table), run.config, **arguments)
         kept_as = ckpt.write_checkpoint(storage, path, made, stage.output, run.blobs)
     except BaseException as error:
         run.fail(error)
-        storage.settle()
+        storage.settle(later=parent is not None)
         raise
-    profile = _profile(run, identity, kept_as, files=isinstance(input_table, Files), declared=stage.output is not None)
-    run.figures = dict(profile.figures)
-    run.marks = earlier.judged(stage.name, profile)
+    if parent is None:
+        # A child is a part; what is out of line with the runs before is told of the whole.
+        files, declared = isinstance(input_table, Files), stage.output is not None
+        profile = _profile(run, identity, kept_as, files=files, declared=declared)
+        run.figures = dict(profile.figures)
+        run.marks = history(storage).judged(stage.name, profile)
     row = {"status": "completed", **kept_as.columns(), "marks": marks_json(run.marks)}
     run.finish(row)
-    earlier.add(stage.name, {**common, **row, "run_id": run.run_id, "source": "executed"})
-    storage.settle()
+    earlier.add({**common, **row, "run_id": run.run_id, "source": "executed"})
+    if parent:
+        parent.blobs.update(run.blobs)
+    storage.settle(later=parent is not None)
     return result(kept_as.output_hash, kept_as.rows)
 
 
@@ -215,10 +263,30 @@ def _profile(run: Run, identity: _Identity, kept_as: ckpt.Checkpoint, *, files: 
     )
 
 
-def _can_be_read(result: Result) -> bool:
+class _Earlier:
+    """What a run is compared with: the earlier runs of its stage, or of its parent's other children."""
+
+    def __init__(self, storage: StorageManager, stage: str, parent: Run | None, label: str) -> None:
+        known = history(storage)
+        self._known: History | Siblings = known.siblings(stage) if parent else known
+        self._name = label if parent else stage
+        self.problem = known.problem or self._known.problem
+
+    def newest(self) -> Mapping[str, Any] | None:
+        return self._known.newest(self._name)
+
+    def makers(self, fingerprint: str) -> Iterable[Mapping[str, Any]]:
+        return self._known.makers(self._name, fingerprint)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._known.add(self._name, row)
+
+
+def _can_be_read(result: Result, as_arrow: bool) -> bool:
     try:
-        return result.table is not None
-    except _duckdb_error():
+        return (result.arrow if as_arrow else result.table) is not None
+    except (_duckdb_error(), OSError, ValueError):
+        # Arrow says ArrowInvalid, a ValueError, of a file that isn't Parquet.
         return False
 
 
@@ -285,6 +353,10 @@ def _stored(value: Any) -> Any:
             value = value.astimezone(UTC).replace(tzinfo=None)
         return value.isoformat(sep=" ")
     return value if isinstance(value, (int, float, str)) else str(value)
+
+
+_IDENTIFYING = threading.Lock()
+"""What is known of modules is shared by all threads."""
 
 
 class _Identity:
@@ -364,7 +436,8 @@ class _Identity:
         return digest
 
     def _code(self, func: Callable[..., Any], distributions: tuple[str, ...], storage: StorageManager) -> str:
-        digest, modules = code_identity(func, distributions, storage.directory / "code.json")
+        with _IDENTIFYING:
+            digest, modules = code_identity(func, distributions, storage.directory / "code.json")
         for name, value in modules.items():
             if name.startswith("value "):
                 # What is bound to a function may be a password or a name: it is told apart, but not kept.

@@ -10,16 +10,21 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from egregora.errors import BlobError, PrivacyError
+from egregora.errors import BlobError, BudgetError, EgregoraError, PrivacyError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from egregora.database.columns import TableSpec
+
+T = TypeVar("T")
 
 __all__ = ["Files", "PrivacyPass", "Stage", "StageContext"]
 
@@ -69,14 +74,20 @@ class StageContext:
         directory: The folder that holds `blobs/`.
         tenant_id: The site.
         inputs: Further inputs by name, tables or `Files`.
+        config: The configuration that the stage sees.
         rows_out: Rows that a child made; set it inside `with context.child(…)`.
+        session: What is kept for as long as an invocation lasts, e.g. connections. Nothing that a result depends on.
+        stopped: Set when the work is to end at once (Ctrl-C); whoever waits for something slow looks at it.
     """
 
     directory: Path
     tenant_id: str = "default"
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    config: Any = None
     rows_out: int | None = None
     blobs: dict[str, int] = field(default_factory=dict)
+    session: dict[str, Any] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def log(self, message: str, level: str = "info") -> None:
         """Record a line (`info` or `warning`). Before the privacy stage it must hold no text of the chat."""
@@ -115,7 +126,114 @@ class StageContext:
     @contextmanager
     def child(self, label: str, rows_in: int | None = None) -> Iterator[StageContext]:
         """A run of its own below this one, for one window or pair. `label` names it; it holds no text of the chat."""
-        yield StageContext(self.directory, self.tenant_id, blobs=self.blobs)
+        yield self._below(self.config)
+
+    def _below(self, config: Any) -> StageContext:
+        return StageContext(
+            self.directory, self.tenant_id, {}, config, blobs=self.blobs, session=self.session, stopped=self.stopped
+        )
+
+    def child_result(
+        self,
+        label: str,
+        func: Callable[..., Any],
+        table: Any,
+        *,
+        config_keys: tuple[str, ...],
+        inputs: Mapping[str, Any] | None = None,
+        output: TableSpec | None = None,
+        distributions: tuple[str, ...] = (),
+    ) -> pa.Table:
+        """A child run with a fingerprint and a checkpoint of its own: made once, then taken from there.
+
+        For what is slow or costs money, such as a window that a model writes. Children may be made from several threads
+        at once, best through `run_children`. A child is entitled to what this run is entitled to.
+
+        Args:
+            label: What it works on; it names the run and doesn't count. It holds no text of the chat.
+            func: Called like a stage's function: `func(table, config, run_id=…, context=…)`; `context` is the child.
+                What is bound to it (a `functools.partial`) counts as code.
+            table: Its input, hashed whole: an Arrow or Ibis table.
+            config_keys: Dotted keys that it reads, of those that this stage reads.
+            inputs: Further tables by name, hashed too; found in `context.inputs`.
+            output: The declared table that the result is cast to; None: kept as it is.
+            distributions: Installed packages whose versions count.
+
+        Returns:
+            The result, read back from its checkpoint.
+
+        Raises:
+            SchemaError: the result isn't as declared.
+            Exception: whatever `func` raised, after it has been recorded.
+        """
+        from egregora.pipeline.fingerprint import select_config
+
+        child = self._below(select_config(self.config, config_keys)[0])
+        child.inputs = dict(inputs or {})
+        made = func(table, child.config, run_id="-", context=child)
+        found: pa.Table = made if hasattr(made, "num_rows") else made.read_all()
+        return found.select(output.names).cast(output.arrow()) if output else found
+
+    def run_children(self, jobs: Sequence[Callable[[], T]], concurrency: int, *, unit: str = "windows") -> list[T]:
+        """Do jobs, each of which makes a child (`lambda: context.child_result(…)`), some at a time, in their order.
+
+        The first goes alone for a moment, so that what is wrong with all of them, a key for example, goes wrong once.
+        When one fails, those that have begun are finished and kept, and no more are started.
+
+        Args:
+            jobs: Functions without arguments.
+            concurrency: How many are at work at a time.
+            unit: What they are, for the progress and the error.
+
+        Returns:
+            What they returned, in their order.
+
+        Raises:
+            BudgetError: some were not done because a limit on calls or cost would have been passed.
+            EgregoraError: one failed; what it raised is the cause.
+        """
+        if not jobs:
+            return []
+        pool = ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="child")
+        running: dict[Future[T], int] = {}
+        results: dict[int, T] = {}
+        failed: dict[int, BaseException] = {}
+        following = iter(enumerate(jobs))
+        try:
+            self._start(pool, running, following, 1)
+            wait(running, timeout=ALONE_S)
+            while True:
+                for future in [future for future in running if future.done()]:
+                    number = running.pop(future)
+                    error = future.exception()
+                    if error is None:
+                        results[number] = future.result()
+                        self.progress(len(results), len(jobs), unit)
+                    else:
+                        failed[number] = error
+                if not failed:
+                    self._start(pool, running, following, concurrency - len(running))
+                if not running:
+                    break
+                wait(running, return_when=FIRST_COMPLETED)
+        except BaseException:
+            self.stopped.set()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        if failed:
+            raise _unfinished(failed, len(results), len(jobs), unit)
+        return [results[number] for number in range(len(jobs))]
+
+    @staticmethod
+    def _start(
+        pool: ThreadPoolExecutor,
+        running: dict[Future[T], int],
+        following: Iterator[tuple[int, Callable[[], T]]],
+        count: int,
+    ) -> None:
+        for _, (number, job) in zip(range(count), following, strict=False):
+            running[pool.submit(job)] = number
 
     def privacy_pass(self) -> PrivacyPass:
         """The pass that every function that sends something takes.
@@ -159,3 +277,25 @@ class StageContext:
             raise BlobError(
                 f"the file {blob[:12]}… is missing from the site's blobs", hint="run again with --force enrich"
             ) from error
+
+
+ALONE_S = 2.0
+"""How long the first of many children is at work alone, in seconds, if it takes that long."""
+
+
+def _unfinished(failed: Mapping[int, BaseException], done: int, total: int, unit: str) -> BaseException:
+    """What a stage raises whose children are not all done. The first thing that went wrong is its cause."""
+    broken = {number: error for number, error in failed.items() if not isinstance(error, BudgetError)}
+    first = (broken or failed)[min(broken or failed)]
+    if not isinstance(first, Exception):
+        return first
+    parts = [f"{done} of {total} {unit}"]
+    if broken:
+        parts.append(f"{len(broken)} failed")
+    if left := total - done - len(broken):
+        parts.append(f"{left} not started")
+    why = str(first) if isinstance(first, EgregoraError) else type(first).__qualname__
+    kind = EgregoraError if broken else BudgetError
+    error = kind(f"{', '.join(parts)}: {why}", hint=getattr(first, "hint", ""))
+    error.__cause__ = first
+    return error

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 import re
+import threading
 import time
 import traceback as tb
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 from egregora.database.sql import literal
 from egregora.database.storage import now
 from egregora.errors import CatalogBusyError, EgregoraError
-from egregora.pipeline.checkpoint import bind
+from egregora.pipeline.checkpoint import bind, checkpoint_path
 from egregora.pipeline.profile import HISTORY, Mark, Profile, judge, marks_json, recent_profiles
-from egregora.pipeline.stage import PrivacyPass, StageContext
+from egregora.pipeline.stage import PrivacyPass, Stage, StageContext
 
 if TYPE_CHECKING:
     import ibis
+    import pyarrow as pa
 
+    from egregora.database.columns import TableSpec
     from egregora.database.storage import StorageManager
 
 __all__ = ["History", "Origin", "Result", "Run", "history", "origin_of", "remember_origin"]
@@ -74,6 +77,13 @@ class Result:
         table = bind(self._backend(), self.origin.path, self._fingerprint)
         remember_origin(table, self.origin)
         return table
+
+    @functools.cached_property
+    def arrow(self) -> pa.Table:
+        """The rows, read at once and without DuckDB: for the small results of children, made by many threads."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.origin.path, partitioning=None)
 
 
 _origins: dict[tuple[int, str], Origin] = {}
@@ -132,6 +142,66 @@ _KEPT = (
 )
 
 
+_STRUCT = ", ".join(f"{name} := {name}::VARCHAR" if name == "run_id" else f"{name} := {name}" for name in _KEPT)
+
+
+class Siblings:
+    """Earlier children of one stage that have checkpoints; see `History`, whose questions it answers for them.
+
+    Read once for all children: asking the catalog for each would take longer than a hit.
+    """
+
+    def __init__(self, storage: StorageManager, stage: str) -> None:
+        self.problem = ""
+        self._lock = threading.Lock()
+        self._newest: dict[str, dict[str, Any]] = {}
+        self._makers: dict[str, list[dict[str, Any]]] = {}
+        folder = checkpoint_path(storage, stage, "sha256:").parent
+        # As many as there are files, however many runs there have been.
+        names = sorted(literal(f"sha256:{path.stem}") for path in folder.glob("*.parquet"))
+        where = (
+            f"WHERE status = 'completed' AND stage = {literal(stage)} AND checkpoint_sha256 IS NOT NULL "
+            f"AND tenant_id = {literal(storage.tenant_id)} AND parent_run_id IS NOT NULL"
+        )
+        try:
+            with storage.reading() as con:
+                newest = con.execute(
+                    f"SELECT label, arg_max(struct_pack({_STRUCT}), started_at) FROM runs {where} GROUP BY label"
+                ).fetchall()
+                makers = (
+                    con.execute(
+                        f"SELECT {', '.join(_KEPT)} FROM runs {where} AND input_fingerprint IN ({', '.join(names)}) "
+                        "ORDER BY source = 'executed' DESC, started_at DESC"
+                    ).fetchall()
+                    if names
+                    else []
+                )
+        except CatalogBusyError as error:
+            self.problem = str(error)
+            return
+        self._newest = {label: dict(row) for label, row in newest}
+        for row in makers:
+            known: dict[str, Any] = {**dict(zip(_KEPT, row, strict=True)), "run_id": str(row[0])}
+            self._makers.setdefault(known["input_fingerprint"], []).append(known)
+
+    def newest(self, label: str) -> dict[str, Any] | None:
+        """The newest completed child with a label."""
+        with self._lock:
+            return self._newest.get(label)
+
+    def add(self, label: str, row: Mapping[str, Any]) -> None:
+        """A child of this process completed."""
+        kept = {name: row.get(name) for name in _KEPT}
+        with self._lock:
+            self._newest[label] = kept
+            self._makers.setdefault(row["input_fingerprint"], []).insert(0, kept)
+
+    def makers(self, label: str, fingerprint: str) -> Iterable[dict[str, Any]]:
+        """The completed children, whatever their label, that describe a checkpoint with this fingerprint."""
+        with self._lock:
+            return list(self._makers.get(fingerprint, ()))
+
+
 class History:
     """The newest completed run of each stage, read once; runs of this process are added as they complete.
 
@@ -143,12 +213,13 @@ class History:
         self.storage = storage
         self.problem = ""
         self._newest: dict[str, dict[str, Any]] = {}
-        fields = ", ".join(f"{name} := {name}::VARCHAR" if name == "run_id" else f"{name} := {name}" for name in _KEPT)
+        self._siblings: dict[str, Siblings] = {}
+        self._lock = threading.Lock()
         try:
             with storage.reading() as con:
                 # One pass over the table: each stage on its own would take 31 ms a stage with a million runs.
                 rows = con.execute(
-                    f"SELECT stage, arg_max(struct_pack({fields}), started_at) FROM runs "
+                    f"SELECT stage, arg_max(struct_pack({_STRUCT}), started_at) FROM runs "
                     "WHERE status = 'completed' AND parent_run_id IS NULL "
                     f"AND tenant_id = {literal(storage.tenant_id)} GROUP BY stage"
                 ).fetchall()
@@ -179,6 +250,14 @@ class History:
         """The newest completed run of a stage."""
         return self._newest.get(stage)
 
+    def siblings(self, stage: str) -> Siblings:
+        """Earlier children of a stage, as read when its first child was made."""
+        with self._lock:
+            found = self._siblings.get(stage)
+            if found is None or found.problem:
+                found = self._siblings[stage] = Siblings(self.storage, stage)
+            return found
+
     def add(self, stage: str, row: Mapping[str, Any]) -> None:
         """A run of this process completed."""
         self._newest[stage] = {name: row.get(name) for name in _KEPT}
@@ -206,18 +285,24 @@ class History:
             yield {**dict(zip(_KEPT, row, strict=True)), "run_id": str(row[0])}
 
 
+_reading_history = threading.Lock()
 _histories: weakref.WeakKeyDictionary[StorageManager, History] = weakref.WeakKeyDictionary()
 
 
 def history(storage: StorageManager) -> History:
     """The earlier runs of a site, as read when this storage was first used."""
-    found = _histories.get(storage)
-    if found is None or found.problem:
-        found = _histories[storage] = History(storage)
-    return found
+    with _reading_history:
+        found = _histories.get(storage)
+        if found is None or found.problem:
+            found = _histories[storage] = History(storage)
+        return found
 
 
 # -- the run ------------------------------------------------------------------------------------------------------
+
+
+_counting = threading.Lock()
+"""Children of several threads add to the sums of one parent."""
 
 
 class Run(StageContext):
@@ -255,8 +340,12 @@ class Run(StageContext):
         self.figures: dict[str, float] = {}
         self.marks: list[Mark] = []
         self.paid = 0
+        self.session = storage.session
+        self.force = False
         if parent is not None:
             self.blobs = parent.blobs
+            self.config = parent.config
+            self.stopped = parent.stopped
 
     def seconds(self) -> float:
         """Seconds since the start, by the monotonic clock."""
@@ -369,6 +458,11 @@ class Run(StageContext):
                 }
             ]
         )
+        with _counting:
+            self._count(input_tokens, output_tokens, cost_usd)
+
+    def _count(self, input_tokens: int | None, output_tokens: int | None, cost_usd: float | None) -> None:
+        """Add a call to this run and those above it."""
         run: Run | None = self
         first = not self._calls
         while run is not None:
@@ -398,6 +492,23 @@ class Run(StageContext):
             run.fail(error)
             raise
         run.finish({"status": "completed", "rows_out": run.rows_out})
+
+    def child_result(
+        self,
+        label: str,
+        func: Callable[..., Any],
+        table: Any,
+        *,
+        config_keys: tuple[str, ...],
+        inputs: Mapping[str, Any] | None = None,
+        output: TableSpec | None = None,
+        distributions: tuple[str, ...] = (),
+    ) -> pa.Table:
+        # Here, because the loop is above this module: it makes runs.
+        from egregora.pipeline.runner import run_child
+
+        stage = Stage(self.stage, func, output, config_keys, distributions)
+        return run_child(self, label, stage, table, dict(inputs or {})).arrow
 
     def privacy_pass(self) -> PrivacyPass:
         if self.privacy_run_id is None:

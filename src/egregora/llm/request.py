@@ -1,0 +1,76 @@
+"""What is sent to a model, and its identity."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["Request", "estimated_tokens"]
+
+BYTES_A_TOKEN = 4
+"""A rough rule for English prose in UTF-8. Other languages have more tokens for a letter, but more bytes as well."""
+IMAGE_TOKENS = 1_600
+"""About what a picture of ordinary size counts for."""
+
+
+def estimated_tokens(text: str) -> int:
+    """How many tokens a text has, roughly: within a third of the truth for prose."""
+    return -(-len(text.encode(errors="replace")) // BYTES_A_TOKEN)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a model.
+
+    Attributes:
+        model: Its name as configured, e.g. `openai:gpt-5-mini`.
+        instructions: What it is to do.
+        prompt: What it is to do it with.
+        images: Pictures that go along: the bytes of JPEG, PNG or WebP files.
+        output: The form of the answer.
+        temperature, max_output_tokens: As configured.
+    """
+
+    model: str
+    instructions: str
+    prompt: str
+    images: tuple[bytes, ...]
+    output: type[BaseModel]
+    temperature: float | None
+    max_output_tokens: int
+
+    def sent(self) -> dict[str, Any]:
+        """All that makes this question what it is, as JSON-like values; pictures by their hash."""
+        return {
+            "model": self.model,
+            "instructions": self.instructions,
+            "prompt": self.prompt,
+            "images": [hashlib.sha256(image).hexdigest() for image in self.images],
+            "schema": self.output.model_json_schema(),
+            "temperature": self.temperature,
+            "max_output_tokens": self.max_output_tokens,
+        }
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Its identity: 64 hex digits."""
+        return hashlib.sha256(
+            json.dumps(self.sent(), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+        ).hexdigest()
+
+    @property
+    def schema_text(self) -> str:
+        """The form of the answer as it is sent."""
+        return json.dumps(self.output.model_json_schema())
+
+    @property
+    def input_tokens(self) -> int:
+        """How many tokens it has, roughly."""
+        texts = (self.instructions, self.prompt, self.schema_text)
+        return sum(map(estimated_tokens, texts)) + IMAGE_TOKENS * len(self.images)

@@ -1,0 +1,305 @@
+"""Asking a model: what leaves and what may not, what is counted, what goes wrong and how it is told."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pydantic import BaseModel, Field
+
+from egregora.config import Config
+from egregora.database.columns import Column, TableSpec
+from egregora.database.storage import StorageManager
+from egregora.errors import AnswerError, ConfigError, EgregoraError, ModelError, PrivacyError
+from egregora.llm import MODEL_KEYS, ask
+from egregora.pipeline.runner import run_stage_with_tracking
+from egregora.pipeline.stage import PrivacyPass, StageContext
+from egregora.testing_llm import Asked, Reply, ScriptedServer
+
+Ask = Callable[..., list[Any]]
+WINDOWS = TableSpec("windows", "Windows.", (Column("label", "VARCHAR", "which"), Column("title", "VARCHAR", "title")))
+
+
+class Post(BaseModel):
+    """A post."""
+
+    title: str = Field(max_length=80)
+
+
+def protect(table: Any, config: Any, *, run_id: str) -> Any:
+    return table
+
+
+def one(table: pa.Table, config: Any, *, run_id: str, context: StageContext) -> pa.Table:
+    (label,) = table["label"].to_pylist()
+    said = ask(
+        context.privacy_pass(),
+        context,
+        purpose="write a window",
+        instructions="Write a title.",
+        prompt=f"Window {label}",
+        output=Post,
+        check=no_shouting,
+    )
+    return pa.table({"label": [label], "title": [said.title]})
+
+
+def no_shouting(post: Post) -> None:
+    if post.title.isupper():
+        raise ValueError("Don't shout.")
+
+
+def each(table: Any, config: Any, *, run_id: str, context: StageContext) -> pa.Table:
+    rows = table.order_by("label").to_pyarrow()
+    jobs = [
+        functools.partial(
+            context.child_result,
+            f"window {number}",
+            one,
+            rows.slice(number, 1),
+            config_keys=MODEL_KEYS,
+            output=WINDOWS,
+        )
+        for number in range(len(rows))
+    ]
+    return pa.concat_tables(context.run_children(jobs, config.llm.concurrency))
+
+
+def settings(server: ScriptedServer | None = None, **more: Any) -> Config:
+    llm = {"model": "openai:gpt-4o-mini", "base_url": server.base_url if server else "http://127.0.0.1:9/v1"}
+    return Config.model_validate({"llm": {**llm, "retries": 0, "timeout_seconds": 5, **more}})
+
+
+def write(storage: StorageManager, config: Config, labels: int = 3, func: Any = each) -> list[str]:
+    """Run the two stages; gives the titles."""
+    table = pa.table({"label": [f"{number:02}" for number in range(labels)]})
+    protected = run_stage_with_tracking("privacy", protect, table, {}, storage)
+    made = run_stage_with_tracking("write", func, protected, config, storage, config_keys=("llm",))
+    return list(made.order_by("label").to_pyarrow()["title"].to_pylist())
+
+
+def again(storage: StorageManager) -> StorageManager:
+    """The next invocation."""
+    storage.close()
+    return StorageManager(storage.db_path)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
+    return
+
+
+def titled(asked: Asked) -> Reply:
+    return Reply({"title": f"On {asked.prompt.lower()}"})
+
+
+# -- what leaves
+
+
+def test_the_program_starts_without_the_model_library() -> None:
+    """Importing the command line doesn't import pydantic_ai, nor does importing what stages ask with."""
+    code = "import sys, egregora.cli, egregora.llm; print([m for m in sys.modules if m.startswith('pydantic_ai')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_leaves_without_the_runs_own_pass(storage: StorageManager) -> None:
+    """No pass, a pass that was made up, one of another site or run: refused before anything is sent."""
+    refused: list[str] = []
+
+    def wrong(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+        own = context.privacy_pass()
+        for permit in (None, PrivacyPass("x", own.tenant_id), PrivacyPass(own.run_id, "another"), "pass"):
+            with pytest.raises(PrivacyError) as caught:
+                ask(permit, context, purpose="p", instructions="i", prompt="p", output=Post)  # type: ignore[arg-type]
+            refused.append(str(caught.value))
+        return pa.table({"label": ["a"], "title": ["t"]})
+
+    def raw(table: Any, config: Any, *, run_id: str, context: StageContext) -> Any:
+        permit = PrivacyPass("4f8f9a2e-0000-4000-8000-000000000000", context.tenant_id)
+        ask(permit, context, purpose="p", instructions="i", prompt="p", output=Post)
+
+    with ScriptedServer(titled) as server:
+        write(storage, settings(server), func=wrong)
+        assert len(refused) == 4
+        with pytest.raises(PrivacyError):
+            run_stage_with_tracking("write", raw, pa.table({"a": [1]}), settings(server), storage, config_keys=("llm",))
+        assert server.asked == []
+    context = StageContext(Path("/nowhere"), config=settings())
+    with pytest.raises(PrivacyError):
+        ask(PrivacyPass("r", "default"), context, purpose="p", instructions="i", prompt="p", output=Post)
+
+
+def test_a_key_is_sent_and_nowhere_else(storage: StorageManager) -> None:
+    """The key comes from the environment, goes to the service, and is in no file of the site."""
+    with ScriptedServer(titled) as server:
+        write(storage, settings(server))
+        assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer sk-secret-of-the-test"}
+    storage.close()
+    files = [path for path in storage.directory.rglob("*") if path.is_file()]
+    assert files
+    assert [path.name for path in files if b"sk-secret" in path.read_bytes()] == []
+
+
+# -- children that are paid once
+
+
+def test_each_window_is_paid_once(storage: StorageManager, ask: Ask) -> None:
+    """When one fails those that are done are kept; the next time only the rest is asked; then nothing."""
+
+    def script(asked: Asked) -> Reply:
+        return Reply(status=400) if failing and "Window 56" in asked.prompt else titled(asked)
+
+    failing = True
+    with ScriptedServer(script) as server:
+        with pytest.raises(EgregoraError, match="56 of 60 windows, 1 failed, 3 not started: ") as caught:
+            write(storage, settings(server, concurrency=1), 60)
+        assert isinstance(caught.value.__cause__, ModelError)
+        assert len(server.asked) == 57
+        (error,) = ask(storage, "SELECT error FROM runs WHERE stage = 'write' AND parent_run_id IS NULL")
+        assert error.startswith("56 of 60 windows, 1 failed, 3 not started: ")
+        failing = False
+        storage = again(storage)
+        titles = write(storage, settings(server, concurrency=8), 60)
+        assert titles == [f"On window {number:02}" for number in range(60)]
+        assert len(server.asked) == 61
+        rows = ask(
+            storage,
+            "SELECT source, reason, count(*) FROM runs WHERE parent_run_id IS NOT NULL AND status = 'completed' "
+            f"AND invocation_id = '{storage.invocation_id}' GROUP BY ALL ORDER BY 1",
+        )
+        assert rows == [("checkpoint", "unchanged", 56), ("executed", "first run", 4)]
+        assert ask(storage, "SELECT llm_calls FROM runs WHERE stage = 'write' AND parent_run_id IS NULL "
+                   "ORDER BY started_at") == [57, 4]  # fmt: skip
+        storage = again(storage)
+        assert write(storage, settings(server, concurrency=3, timeout_seconds=9), 60) == titles
+        assert len(server.asked) == 61
+        storage.close()
+
+
+def test_what_changes_no_result_is_not_counted(storage: StorageManager) -> None:
+    """Another address, time-out, number of retries or fallback pays for nothing again; another model does."""
+    with ScriptedServer(titled) as one_server, ScriptedServer(titled) as other:
+        write(storage, settings(one_server))
+        write(storage, settings(other, retries=3, timeout_seconds=50, concurrency=2, fallback=["openai:gpt-4o"]))
+        assert len(other.asked) == 0
+        for number, changed in enumerate(({"model": "openai:gpt-4o"}, {"temperature": 0.5}), 1):
+            storage = again(storage)
+            write(storage, settings(other, **changed))
+            assert len(other.asked) == 3 * number
+    storage.close()
+
+
+# -- what is counted
+
+
+def test_every_attempt_is_counted(storage: StorageManager, ask: Ask) -> None:
+    """Failed attempts, fallbacks and answers that went back are rows of their own, with tokens and cost."""
+
+    def script(asked: Asked) -> Reply:
+        if asked.model == "gpt-4o-mini":
+            return Reply(status=500)
+        if asked.again:
+            return Reply({"title": "calm"}, input_tokens=2_000, output_tokens=100)
+        return Reply({"title": "LOUD"}, input_tokens=1_000, output_tokens=100)
+
+    with ScriptedServer(script) as server:
+        assert write(storage, settings(server, retries=1, fallback=["openai:gpt-4o"]), 1) == ["calm"]
+    columns = "model, input_tokens, output_tokens, round(cost_usd, 6), error"
+    rows = ask(storage, f"SELECT {columns} FROM llm_calls ORDER BY ts")
+    failed = ("openai:gpt-4o-mini", None, None, 0.0, "the service of openai:gpt-4o-mini failed (500)")
+    assert rows == [
+        failed,
+        failed,
+        ("openai:gpt-4o", 1000, 100, 0.0035, None),
+        failed,
+        failed,
+        ("openai:gpt-4o", 2000, 100, 0.006, None),
+    ]
+    sums = "SELECT llm_calls, tokens, round(cost_usd, 6) FROM runs WHERE stage = 'write'"
+    assert ask(storage, sums) == [(6, 3200, 0.0095)] * 2
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "says", "hint", "calls"),
+    [
+        (Reply(status=401, content="bad key sk-secret-of-the-test"), ModelError, "refused (401)", "OPENAI_API_KEY", 1),
+        (Reply(status=404), ModelError, "knows no model", "base_url", 1),
+        (Reply(status=500), ModelError, "failed (500)", "later", 3),
+        (Reply(status=429), ModelError, "asked too often (429)", "concurrency", 3),
+        (Reply(delay=30), ModelError, "no answer within 0.5 s", "timeout_seconds", 3),
+        (Reply({"title": "x" * 100}), AnswerError, "no answer in the form asked for, twice", "another model", 2),
+        (Reply({"title": "SHOUTING"}), AnswerError, "no answer in the form asked for, twice", "another model", 2),
+        (Reply("{"), AnswerError, "no answer in the form asked for, twice", "another model", 2),
+        (Reply('{"title": "cut', finish="length"), AnswerError, "cut off", "max_output_tokens", 1),
+        (Reply(finish="content_filter"), AnswerError, "content filter", "another model", 1),
+        (Reply(refusal="I'd rather not."), AnswerError, "refused", "another model", 1),
+        (Reply(raw=b"<html>"), ModelError, "is no answer", "base_url", 3),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_goes_wrong_is_told_in_plain_words(
+    storage: StorageManager, ask: Ask, reply: Reply, kind: type[Exception], says: str, hint: str, calls: int
+) -> None:
+    """A failed child run says why and what to do; it is tried again only where that may help."""
+    with ScriptedServer(lambda asked: reply) as server:
+        with pytest.raises(EgregoraError) as caught:
+            write(storage, settings(server, retries=2, timeout_seconds=0.5 if reply.delay else 5), 1)
+        cause = caught.value.__cause__
+        assert type(cause) is kind
+        assert says in str(cause)
+        assert hint in cause.hint  # type: ignore[union-attr]
+        assert len(server.asked) == calls
+    assert ask(storage, "SELECT status, error_type FROM runs WHERE parent_run_id IS NOT NULL")[0] == (
+        "failed",
+        kind.__name__,
+    )
+    assert ask(storage, "SELECT count(*) FROM llm_calls") == [calls]
+    storage.close()
+    assert not any(b"sk-secret" in path.read_bytes() for path in storage.directory.rglob("*") if path.is_file())
+
+
+def test_a_service_that_asks_for_quiet_gets_it(storage: StorageManager) -> None:
+    """`Retry-After` is obeyed by all that are under way."""
+    times: list[float] = []
+
+    def script(asked: Asked) -> Reply:
+        times.append(asked.at)
+        return Reply(status=429, headers={"Retry-After": "1"}) if asked.number == 2 else titled(asked)
+
+    with ScriptedServer(script) as server:
+        write(storage, settings(server, retries=2, concurrency=1))
+        assert len(server.asked) == 4
+    assert times[2] - times[1] >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("model", "base_url", "says", "hint"),
+    [
+        ("anthropic:claude-haiku-4-5", "", "needs a package", "pip install 'egregora[anthropic]'"),
+        ("openai:gpt-4o", "", "no key for openai", "OPENAI_API_KEY"),
+        ("oppenai:gpt-4o", "", "unknown model", "[llm]"),
+        ("gpt-4o", "", "unknown model", "[llm]"),
+    ],
+)
+def test_what_is_missing_is_told_with_what_to_type(
+    storage: StorageManager, monkeypatch: pytest.MonkeyPatch, model: str, base_url: str, says: str, hint: str
+) -> None:
+    """A provider's package, its key, a name that is none: one error, before anything is sent."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(EgregoraError) as caught:
+        write(storage, settings(None, model=model, base_url=base_url))
+    cause = caught.value.__cause__
+    assert isinstance(cause, (ConfigError, ModelError))
+    assert says in str(cause).lower()
+    assert hint in caught.value.hint
