@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from egregora import __version__
-from egregora.cli import cache, check, privacy, runs, write
+from egregora.cli import cache, check, privacy, runs, sql, write
 from egregora.cli.quick import QuickGroup
 
 __all__ = ["app", "main"]
@@ -45,6 +45,7 @@ def _options(
 
 write.register(app)
 app.add_typer(runs.app, name="runs")
+sql.register(app)
 app.add_typer(cache.app, name="cache")
 app.add_typer(privacy.app, name="privacy")
 check.register(app)

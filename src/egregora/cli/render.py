@@ -31,6 +31,7 @@ __all__ = [
     "duration",
     "echo",
     "fold",
+    "grid",
     "is_terminal",
     "line_width",
     "local",
@@ -173,6 +174,56 @@ def align(
             else:
                 line += [(before, ""), *cell, ("" if last else padding, "")]
         lines.append(line)
+    return lines
+
+
+LEAST = 8
+"""Columns below which a cell is not cut."""
+
+
+def grid(
+    headings: Sequence[str], rows: Sequence[Sequence[Line]], width: int | None, *, right: Iterable[int] = ()
+) -> list[Line]:
+    """Rows under headings in at most `width` columns.
+
+    Cells that are too wide are cut, the widest first; where that would leave too little of them each row becomes
+    a block with a line a column.
+
+    Args:
+        headings: One a column.
+        rows: Rows of cells.
+        width: None: as wide as it takes.
+        right: Numbers of the columns that stand flush right; figures there, which are never cut.
+    """
+    flush = set(right)
+    cells = [[[(text, "bold")] for text in headings], *rows]
+    if width is None:
+        return align(cells, right=flush)
+    natural = [max(map(line_width, column)) for column in zip(*cells, strict=True)]
+    room = width - 2 * (len(headings) - 1)
+    least = [size if number in flush else min(size, LEAST) for number, size in enumerate(natural)]
+    if sum(least) > room:
+        return _blocks(headings, rows, width)
+    # The largest limit for all cells under which they fit.
+    limit = max(natural)
+    while sum(max(small, min(size, limit)) for small, size in zip(least, natural, strict=True)) > room:
+        limit -= 1
+    fitting = [[cut(cell, max(least[number], limit)) for number, cell in enumerate(row)] for row in cells]
+    return align(fitting, right=flush)
+
+
+def _blocks(headings: Sequence[str], rows: Sequence[Sequence[Line]], width: int) -> list[Line]:
+    names = max(map(width_of, headings))
+    if names > width // 2:
+        headings, names = [cut([(text, "")], width // 2)[0][0] for text in headings], width // 2
+    lines: list[Line] = []
+    for row in rows:
+        lines += [[]] if lines else []
+        for heading, cell in zip(headings, row, strict=True):
+            before = safe(heading) + " " * (names - width_of(safe(heading)) + 2)
+            for piece in fold(cell, max(1, width - names - 2)):
+                lines.append([(before, "bold"), *piece])
+                before = " " * (names + 2)
     return lines
 
 

@@ -530,6 +530,11 @@ class StorageManager:
                 yield con
                 with contextlib.suppress(duckdb.Error):
                     con.execute("DETACH cat")
+        except RuntimeError as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                # So DuckDB says that it was interrupted from the keyboard.
+                raise KeyboardInterrupt from None
+            raise
         except duckdb.Error as error:
             # Without the lock nothing may be set aside, and an error that somebody else words proves no damage.
             if attached or not _is_damage(error):

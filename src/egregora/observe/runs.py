@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from egregora.database.journal import host_id, owner_host
 from egregora.database.runs_schema import RUNS
-from egregora.database.sql import literal
+from egregora.database.sql import literal, uuid_begins
 from egregora.errors import RunLookupError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "Recent",
     "Summary",
     "changed_runs",
+    "count_runs",
     "describe_run",
     "find_run",
     "is_elsewhere",
@@ -83,10 +84,10 @@ def recent_runs(storage: StorageManager, *, limit: int, children: bool = False) 
     Raises:
         StorageError: the site's records can't be read.
     """
-    wanted = "" if children else "WHERE parent_run_id IS NULL "
+    wanted = "true" if children else "parent_run_id IS NULL"
     with storage.reading() as con:
-        rows = select_runs(con, f"FROM runs {wanted}ORDER BY started_at DESC LIMIT {limit}")
-        return Recent(rows, run_prefixes(con, rows), _summary(con, children))
+        rows = select_runs(con, f"FROM runs WHERE {wanted} ORDER BY started_at DESC LIMIT {limit}")
+        return Recent(rows, run_prefixes(con, rows), count_runs(con, wanted))
 
 
 def changed_runs(
@@ -137,11 +138,13 @@ def select_runs(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
     return [rows[run_id] for run_id in ids] if few else list(rows.values())
 
 
-def _summary(con: duckdb.DuckDBPyConnection, children: bool) -> Summary:
-    which = "" if children else " WHERE parent_run_id IS NULL"
+def count_runs(con: duckdb.DuckDBPyConnection, condition: str) -> Summary:
+    """How many runs there are of those for which this holds."""
+    kinds = ("completed", "failed", "running")
+    each = ", ".join(f"count(*) FILTER (status = '{kind}')" for kind in kinds)
     figures = con.execute(
-        "SELECT count(*), count_if(status = 'completed'), count_if(status = 'failed'), count_if(status = 'running'), "
-        f"count_if(status = 'completed' AND source = 'checkpoint') FROM runs{which}"
+        f"SELECT count(*), {each}, count(*) FILTER (status = 'completed' AND source = 'checkpoint') "
+        f"FROM runs WHERE {condition}"
     ).fetchone()
     assert figures is not None
     return Summary(*figures)
@@ -155,8 +158,7 @@ def run_prefixes(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, s
         return {row["run_id"]: row["run_id"][: PREFIX + 3] for row in rows}
     if not rows:
         return {}
-    # Comparing ids as they are stored is twice as fast as comparing them as text.
-    alike = " OR ".join(sorted({_begins(row["run_id"][:PREFIX]) for row in rows}))
+    alike = " OR ".join(sorted({uuid_begins("run_id", row["run_id"][:PREFIX]) for row in rows}))
     ids = _ids(con, f"FROM runs SELECT run_id WHERE {alike}")
     by_start: dict[str, list[str]] = {}
     for run_id in ids:
@@ -169,17 +171,6 @@ def _shortest(run_id: str, alike: list[str]) -> str:
     while length < len(run_id) and sum(other.startswith(run_id[:length]) for other in alike) > 1:
         length += 1
     return run_id[:length]
-
-
-def _begins(digits: str) -> str:
-    """The condition that a run id begins with these hex digits, for all that is stored."""
-    return f"(run_id >= '{_padded(digits, '0')}'::UUID AND run_id <= '{_padded(digits, 'f')}'::UUID)"
-
-
-def _padded(digits: str, fill: str) -> str:
-    """The first or last UUID that begins with these hex digits."""
-    full = digits.ljust(32, fill)
-    return "-".join((full[:8], full[8:12], full[12:16], full[16:20], full[20:]))
 
 
 def is_elsewhere(row: Row) -> bool:
@@ -328,7 +319,7 @@ def find_run(con: duckdb.DuckDBPyConnection, wanted: str) -> Row:
     if re.fullmatch("[0-9a-f]{1,32}", digits):
         rows = select_runs(
             con,
-            f"FROM runs WHERE {_begins(digits)} ORDER BY started_at DESC LIMIT 6",
+            f"FROM runs WHERE {uuid_begins('run_id', digits)} ORDER BY started_at DESC LIMIT 6",
         )
         if len(rows) == 1:
             return rows[0]
@@ -404,10 +395,8 @@ def matching_ids(storage: StorageManager, beginning: str) -> list[tuple[str, str
     if not re.fullmatch("[0-9a-f]{0,32}", digits):
         return []
     with storage.reading() as con:
-        rows = select_runs(
-            con,
-            f"FROM runs WHERE parent_run_id IS NULL AND {_begins(digits)} ORDER BY started_at DESC LIMIT 30",
-        )
+        begun = uuid_begins("run_id", digits)
+        rows = select_runs(con, f"FROM runs WHERE parent_run_id IS NULL AND {begun} ORDER BY started_at DESC LIMIT 30")
         prefixes = run_prefixes(con, rows)
     # A shell drops suggestions that don't begin with what has been typed.
     return [

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from egregora.cli import render
 from egregora.cli.render import NONE, Line, count
 from egregora.cli.runs.words import STATUS_STYLES, seconds, started, status, why
+from egregora.database.runs_schema import RUNS
 
 if TYPE_CHECKING:
     from egregora.observe.runs import Row, Summary
 
-__all__ = ["runs_table", "summary", "zone"]
+__all__ = ["NO_RUNS", "columns_table", "runs_table", "said_zone", "summary"]
+
+NO_RUNS = "No runs yet. Make the first with: egregora write EXPORT.zip (or see how it goes: egregora demo)"
 
 HEADINGS = ("Run", "Stage", "Status", "Source", "Started", "Rows in", "Rows out", "Duration")
 FLUSH_RIGHT = (5, 6, 7)
@@ -55,6 +58,12 @@ def zone(rows: list[Row]) -> str:
     return render.zone_of(row["started_at"] for row in rows)
 
 
+def said_zone(rows: list[Row], table: list[Line]) -> Line:
+    """In which zone the times of a table are, where its headings don't say it."""
+    shown = zone(rows)
+    return [] if any(shown in text for text, _ in table[0]) else [(f"; times in {shown}", "dim")]
+
+
 def _cells(row: Row, prefixes: dict[str, str], level: int) -> list[Line]:
     """A row's cells: whole on level 0, the shorter the higher the level is."""
     source = row["source"] or NONE
@@ -71,6 +80,42 @@ def _cells(row: Row, prefixes: dict[str, str], level: int) -> list[Line]:
         [(count(row["rows_out"]), "")],
         [(seconds(row), "" if row["duration_seconds"] is not None else "dim")],
     ]
+
+
+def columns_table(rows: list[Row], columns: list[str], prefixes: dict[str, str], width: int | None) -> list[Line]:
+    """The rows with these columns of `runs`."""
+    headings = [RUNS.column(name).heading for name in columns]
+    # One of them says in which zone they are.
+    times = [number for number, name in enumerate(columns) if RUNS.column(name).type == "TIMESTAMP"]
+    if times:
+        headings[times[0]] += f" ({zone(rows)})"
+    right = [number for number, name in enumerate(columns) if RUNS.column(name).type in ("BIGINT", "DOUBLE")]
+    return render.grid(
+        headings, [[_value(row, name, prefixes) for name in columns] for row in rows], width, right=right
+    )
+
+
+def _value(row: Row, name: str, prefixes: dict[str, str]) -> Line:
+    """A column's value as it is read."""
+    value = row[name]
+    if name == "status":
+        return [(status(row, 0), STATUS_STYLES.get(value, ""))]
+    if name == "duration_seconds":
+        return [(seconds(row), "" if value is not None else "dim")]
+    if value is None:
+        return [(NONE, "dim")]
+    kind = RUNS.column(name).type
+    if kind == "UUID":
+        return [(prefixes[value] if name == "run_id" else value[:8], "cyan")]
+    if kind == "TIMESTAMP":
+        return [(started({"started_at": value}, 0), "")]
+    if name == "cost_usd":
+        return [(f"${value:,.4f}", "")]
+    if name == "checkpoint_bytes":
+        return [(render.bytes_text(value), "")]
+    if name == "checkpoint_mtime_ns":
+        return [(render.moment_ns(value), "")]
+    return [(count(value) if kind == "BIGINT" else str(value), "")]
 
 
 def summary(found: Summary) -> Line:

@@ -12,7 +12,7 @@ import typer
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line
-from egregora.cli.runs.table import runs_table, summary, zone
+from egregora.cli.runs.table import NO_RUNS, runs_table, said_zone, summary
 from egregora.cli.site import SiteOption, open_site
 
 if TYPE_CHECKING:
@@ -115,14 +115,9 @@ def _listing(recent: Recent, width: int | None) -> list[Line]:
     if not recent.rows:
         return [[(NO_RUNS, "")]]
     table = runs_table(recent.rows, recent.prefixes, width)
-    shown = zone(recent.rows)
-    if not any(shown in text for text, _ in table[0]):
-        counted.append((f"; times in {shown}", "dim"))
+    counted += said_zone(recent.rows, table)
     lines = [*table, [], counted]
     failed = next((row for row in recent.rows if row["status"] == "failed"), None)
     if failed:
         lines.append([("why it failed: ", "dim"), (f"egregora runs explain {recent.prefixes[failed['run_id']]}", "")])
     return lines
-
-
-NO_RUNS = "No runs yet. Make the first with: egregora write EXPORT.zip (or see how it goes: egregora demo)"
