@@ -13,7 +13,7 @@ from egregora.database.sql import literal
 from egregora.errors import StorageError
 from egregora.observe.invocations import find_invocation
 from egregora.observe.query import checked_expression, ending, in_plain_words, lines_of
-from egregora.observe.runs import Recent, count_runs, select_runs, run_prefixes
+from egregora.observe.runs import Recent, count_runs, run_prefixes, select_runs
 
 if TYPE_CHECKING:
     import duckdb
