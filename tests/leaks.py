@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -340,7 +340,7 @@ def secrets_in(text: str, *, binary: bool = False) -> set[str]:
     return {*anywhere.findall(searched), *(() if binary else alone.findall(searched))}
 
 
-def photo() -> bytes:
+def photo(red: int = 40) -> bytes:
     """A picture that says who took it, where and with what."""
     from PIL import Image
 
@@ -348,7 +348,7 @@ def photo() -> bytes:
     exif.update({0x010F: "Estuary Telephones", 0x013B: ZORAIDA, 0x010E: f"{TITLE} on the river"})
     exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 29.0, 11.8), 3: "W", 4: (8.0, 44.0, 25.9)})
     out = io.BytesIO()
-    Image.new("RGB", (320, 240), (40, 90, 160)).save(out, "JPEG", exif=exif, comment=ZORAIDA.encode())
+    Image.new("RGB", (320, 240), (red, 90, 160)).save(out, "JPEG", exif=exif, comment=ZORAIDA.encode())
     return out.getvalue()
 
 
@@ -360,8 +360,15 @@ def lines(*more: str, crowd: bool = True) -> Iterator[str]:
     yield from more
 
 
-def export(folder: Path, *more: str, crowd: bool = True) -> Path:
-    """The chat as a zip whose name, too, says whose it is; with further records, and with or without `said()`."""
+def export(folder: Path, *more: str, crowd: bool = True, pictures: Sequence[str] = ()) -> Path:
+    """The chat as a zip whose name, too, says whose it is.
+
+    Args:
+        folder: Where it goes.
+        more: Further records.
+        crowd: Whether `said()` is in it.
+        pictures: Names of further pictures.
+    """
     records: Iterable[str] = lines(*more, crowd=crowd)
     text = "".join(
         f"{4 + n // 240:02}/03/2024, {9 + n // 20 % 12:02}:{n % 20 * 3:02} - {record}\n"
@@ -374,5 +381,6 @@ def export(folder: Path, *more: str, crowd: bool = True) -> Path:
             "IMG-20240304-WA0001.jpg": photo(),
             "Wilhelmina Throckley.vcf": "BEGIN:VCARD\nFN:Wilhelmina Throckley\nTEL:+447700900999\nEND:VCARD\n",
             "Fenwright lease 2024.pdf": b"%PDF-1.4 Fenwright",
+            **{name: photo(41 + number) for number, name in enumerate(pictures)},
         },
     )

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from egregora.database.storage import StorageManager
-from leaks import BASTIAN, EUNICE, SECRETS, SETTINGS, TITLE, export, plain, secrets_in
+from leaks import BASTIAN, EUNICE, SECRETS, SETTINGS, TITLE, ZORAIDA, export, plain, secrets_in
 
 
 def egregora(*words: str | Path, status: int = 0) -> str:
@@ -138,40 +138,51 @@ def test_what_is_harmless_stays(made: tuple[Path, str]) -> None:
     assert [word for word in ("kayaks", "river", "Saturday") if word not in text] == []
 
 
-def test_opted_out_means_gone(made: tuple[Path, str], tmp_path: Path) -> None:
-    """After somebody's opt-out the next write takes their messages, quotes and mentions from every post and page."""
+def test_opted_out_means_gone(tmp_path: Path) -> None:
+    """The next write takes what they wrote, showed and shared, and who they are, from everywhere; `cache gc` the rest.
+
+    From posts, their titles and tags, people's pages, feed, search index, pictures and the catalog; also what others
+    pasted of them. What others said themselves stays.
+    """
     site = tmp_path / "site"
     site.mkdir()
     (site / "egregora.toml").write_text(SETTINGS, encoding="utf-8")
-    remark = "the lighthouse keeper lent us nine yellow helmets for the weekend trip"
-    said = f"{EUNICE}: {remark}"
-    pasted = f"{BASTIAN}: [10/05/24, 10:01] {EUNICE}: bring the marmalade sandwiches"
-    egregora("write", export(tmp_path, said, pasted, said.replace("nine", "ten"), crowd=False), "--site", site)
-
-    with duckdb.connect(site / ".egregora" / "egregora.duckdb", read_only=True) as con:
-        (alias,) = con.execute("SELECT DISTINCT alias FROM messages WHERE text LIKE '%yellow helmets%'").fetchone() or (
-            "",
-        )
-    assert EUNICE in egregora("privacy", "who", "--alias", alias, "--site", site)
-    before = "".join(path.read_text(encoding="utf-8") for path in (site / "site").rglob("*.html"))
-    assert (alias in before, "yellow helmets" in before) == (True, True)
-
-    egregora(
-        "write",
-        export(tmp_path, said, pasted, said.replace("nine", "ten"), f"{EUNICE}: /egregora opt-out", crowd=False),
-        "--site",
-        site,
+    chat = (
+        f"{EUNICE}: the lighthouse keeper lent us nine yellow helmets for the weekend trip",
+        f"{BASTIAN}: helmets? for the whole weekend trip, wow, that is generous",
+        f"{BASTIAN}: [10/05/24, 10:01] {EUNICE}: bring the marmalade sandwiches",
+        f"{EUNICE}: IMG-20240305-WA0007.jpg (file attached)\nthe zeppelin hangar in the morning fog",
+        f"{EUNICE}: the zeppelin hangar, the zeppelin hangar is what we should decide on",
+        f"{ZORAIDA}: what did Eunice say about it?",
+        f"{EUNICE}: the zeppelin hangar on Sunday it is, decided, see https://example.com/zeppelin-hangar-tour",
     )
-    gone = (alias, plain(alias).replace(" ", "-"), "yellow helmets", "marmalade")
-    for path in (site / "site").rglob("*"):
-        if path.suffix in (".html", ".xml", ".js") and path.name not in ("search.js", "minisearch.js"):
-            text = path.relative_to(site).as_posix() + path.read_text(encoding="utf-8")
-            assert [word for word in gone if word in text] == [], path
+    egregora("write", export(tmp_path, *chat, crowd=False, pictures=["IMG-20240305-WA0007.jpg"]), "--site", site)
     with duckdb.connect(site / ".egregora" / "egregora.duckdb", read_only=True) as con:
-        for table in ("messages", "posts"):
-            rows = str(con.execute(f"FROM {table}").fetchall())
-            assert [word for word in gone if word in rows] == [], table
+        ((alias, media),) = con.execute(
+            "SELECT alias, media FROM messages WHERE text LIKE '%in the morning fog'"
+        ).fetchall()
+    assert EUNICE in egregora("privacy", "who", "--alias", alias, "--site", site)
+    blobs = [media[name].partition(".")[0] for name in ("blob", "thumbnail")]
+    gone = (alias, plain(alias).replace(" ", "-"), "yellow helmets", "zeppelin", "marmalade", *blobs)
+
+    def left(*folders: str) -> set[str]:
+        paths = [path for path in files(site) if path.relative_to(site).parts[0] in folders]
+        texts = [text for path in paths for text in (path.relative_to(site).as_posix(), *texts_of(path))]
+        return {word for word in gone if any(word in text for text in texts)}
+
+    assert {alias, "yellow helmets", "zeppelin"} <= left("site")
+    assert set(gone) == left("site", ".egregora")
+    again = export(tmp_path, *chat, f"{EUNICE}: /egregora opt-out", crowd=False, pictures=["IMG-20240305-WA0007.jpg"])
+    egregora("write", again, "--site", site)
+    assert left("site") == set()
+    with duckdb.connect(site / ".egregora" / "egregora.duckdb", read_only=True) as con:
+        rows = str([con.execute(f"FROM {table}").fetchall() for table in ("messages", "posts")])
+    assert [word for word in gone if word in rows] == []
+    assert "that is generous" in rows
+    assert "opted out since the run before: 1" in egregora("runs", "show", "privacy", "--site", site)
     assert "nothing found" in egregora("privacy", "audit", "--site", site)
+    egregora("cache", "gc", "--site", site)
+    assert left("site", ".egregora") == set()
 
 
 def test_a_site_that_would_give_somebody_away_is_not_laid_out(tmp_path: Path) -> None:

@@ -36,9 +36,13 @@ class Recorded(StageContext):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.lines: list[tuple[str, str]] = []
+        self.figures: dict[str, float] = {}
 
     def log(self, message: str, level: str = "info") -> None:
         self.lines.append((level, message))
+
+    def profile(self, name: str, value: float) -> None:
+        self.figures[name] = value
 
 
 def raw_table(*rows: dict[str, Any], title: str | None = "Quintal Drama Club") -> pa.Table:
@@ -552,6 +556,7 @@ def test_the_log_holds_counts_only(tmp_path: Path) -> None:
         ("info", "replaced: name: 1, phone: 1"),
         ("info", "in-chat commands: 1, aliases set: 0"),
     ]
+    assert context.figures == {"people": 1, "opted_out": 1, "redactions": 2}
 
 
 def test_the_audit_finds_what_is_left(index: NameIndex) -> None:

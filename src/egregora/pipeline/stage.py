@@ -107,6 +107,10 @@ class StageContext:
             value: The figure.
         """
 
+    def earlier(self, name: str) -> float | None:
+        """That figure of this stage's run before, if there was one. For log lines alone: no result may depend on it."""
+        return None
+
     def progress(self, done: int, total: int | None = None, unit: str = "messages") -> None:
         """Say how far the work is. Cheap enough to be called for every thousand messages or every window."""
 

@@ -246,6 +246,11 @@ class History:
         del earlier[HISTORY:]
         return marks
 
+    def figure(self, stage: str, name: str) -> float | None:
+        """A figure of the newest run of a stage that executed."""
+        earlier = self._profiles.get(stage)
+        return earlier[0].figures.get(name) if earlier else None
+
     def newest(self, stage: str) -> dict[str, Any] | None:
         """The newest completed run of a stage."""
         return self._newest.get(stage)
@@ -417,6 +422,9 @@ class Run(StageContext):
     def profile(self, name: str, value: float) -> None:
         if math.isfinite(value):
             self.figures[redacted(name)] = float(value)
+
+    def earlier(self, name: str) -> float | None:
+        return history(self.storage).figure(self.stage, name)
 
     def mark(self, name: str, text: str, value: float) -> None:
         if all(mark.name != name for mark in self.marks):

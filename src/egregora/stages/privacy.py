@@ -522,7 +522,17 @@ def _batches(
         yield rows
         context.progress(done, total)
     out = sum(person.opted_out for person in roster.people)
+    context.profile("people", len({person.author_id for person in of_raw.values() if not person.opted_out}))
+    context.profile("opted_out", out)
+    context.profile("redactions", cleaner.counts.total())
     context.log(f"participants: {len(roster.people)}, opted out: {out}, rows left out: {left_out}")
+    before = context.earlier("opted_out")
+    if before is not None and out > before:
+        context.log(
+            f"opted out since the run before: {out - int(before)}; their messages and mentions of them are gone"
+        )
+    elif before is not None and out < before:
+        context.log(f"opted in again since the run before: {int(before) - out}")
     found = ", ".join(f"{kind}: {number}" for kind, number in sorted(cleaner.counts.items()))
     context.log(f"replaced: {found or 'nothing'}")
     if counts["commands"]:
