@@ -6,7 +6,9 @@ searched for the very words, in any case and with or without accents. That knows
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import re
 import subprocess
 import sys
@@ -17,12 +19,22 @@ import duckdb
 import pytest
 from PIL import Image
 
+from egregora.cli import main
 from egregora.database.storage import StorageManager
 from leaks import BASTIAN, EUNICE, SECRETS, SETTINGS, TITLE, ZORAIDA, export, plain, secrets_in
 
 
 def egregora(*words: str | Path, status: int = 0) -> str:
     """What a command prints, on both its outputs."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([*map(str, words)])
+    assert (code, "Traceback" in err.getvalue()) == (status, False), err.getvalue()
+    return out.getvalue() + err.getvalue()
+
+
+def egregora_apart(*words: str | Path, status: int = 0) -> str:
+    """The same in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "egregora", *map(str, words)], capture_output=True, text=True, check=False
     )
@@ -40,9 +52,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     chat = export(folder)
     broken = folder / f"{BASTIAN}.zip"
     broken.write_bytes(chat.read_bytes()[:900])
-    printed = egregora("write", broken, "--site", site, status=1)
+    printed = egregora_apart("write", broken, "--site", site, status=1)
     printed = printed.replace(str(broken), "")
-    printed += egregora("write", chat, "--site", site)
+    printed += egregora_apart("write", chat, "--site", site)
     printed += egregora("runs", "tail", "--children", "--site", site)
     printed += egregora("runs", "show", "last-failed", "--site", site)
     printed += egregora("privacy", "audit", "--site", site)
@@ -156,7 +168,7 @@ def test_opted_out_means_gone(tmp_path: Path) -> None:
         f"{ZORAIDA}: what did Eunice say about it?",
         f"{EUNICE}: the zeppelin hangar on Sunday it is, decided, see https://example.com/zeppelin-hangar-tour",
     )
-    egregora("write", export(tmp_path, *chat, crowd=False, pictures=["IMG-20240305-WA0007.jpg"]), "--site", site)
+    egregora_apart("write", export(tmp_path, *chat, crowd=False, pictures=["IMG-20240305-WA0007.jpg"]), "--site", site)
     with duckdb.connect(site / ".egregora" / "egregora.duckdb", read_only=True) as con:
         ((alias, media),) = con.execute(
             "SELECT alias, media FROM messages WHERE text LIKE '%in the morning fog'"
@@ -173,7 +185,7 @@ def test_opted_out_means_gone(tmp_path: Path) -> None:
     assert {alias, "yellow helmets", "zeppelin"} <= left("site")
     assert set(gone) == left("site", ".egregora")
     again = export(tmp_path, *chat, f"{EUNICE}: /egregora opt-out", crowd=False, pictures=["IMG-20240305-WA0007.jpg"])
-    egregora("write", again, "--site", site)
+    egregora_apart("write", again, "--site", site)
     assert left("site") == set()
     with duckdb.connect(site / ".egregora" / "egregora.duckdb", read_only=True) as con:
         rows = str([con.execute(f"FROM {table}").fetchall() for table in ("messages", "posts")])
@@ -212,3 +224,10 @@ def test_a_site_that_would_give_somebody_away_is_not_laid_out(tmp_path: Path) ->
     assert "On the river" in (site / "site" / "index.html").read_text(encoding="utf-8")
     # The permission was for that one time.
     egregora("write", chat, "--site", site, status=1)
+    # Who looks into it later sees that it failed, and why; the page that would give it away is named, the word is not.
+    listed = egregora("runs", "tail", "--site", site)
+    assert re.search(r"layout +failed", listed)
+    told = egregora("runs", "show", "last-failed", "--site", site)
+    assert "the site would give away name t…" in told
+    assert "--allow-leak" in told
+    assert "took part" not in listed + told
