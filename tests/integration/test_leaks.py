@@ -218,7 +218,7 @@ def test_a_site_that_would_give_somebody_away_is_not_laid_out(tmp_path: Path) ->
         assert "--allow-leak" in said
         assert "took part" not in said
         assert snapshot() == before
-    assert "name  t…" in egregora("privacy", "audit", "--site", site, status=1)
+    assert "name t…  " in egregora("privacy", "audit", "--site", site, status=1)
     said = egregora("write", chat, "--site", site, "--allow-leak")
     assert "warning: the site gives away name t…" in said
     assert "On the river" in (site / "site" / "index.html").read_text(encoding="utf-8")

@@ -73,7 +73,7 @@ def test_a_site_as_it_is_made_gives_nobody_away(site: Path, privacy: Audit) -> N
     code, out, err = privacy("audit", "--site", site)
     assert (code, err) == (0, "")
     assert out.startswith("Searched ")
-    assert out.endswith(f"for {PEOPLE} participants and personal data: nothing found.\n")
+    assert out.replace("\n", " ").endswith(f"for {PEOPLE} participants and personal data: nothing found. ")
     told = json.loads(privacy("audit", "--site", site, "--json")[1])
     assert (told["findings"], told["participants"], told["unread"]) == ([], PEOPLE, [])
     assert set(told["searched"]) == {"files", "rows", "checkpoints", "journals", "tables"}

@@ -60,7 +60,7 @@ def audit(
     else:
         render.echo(_report(made))
     if made.findings:
-        places = sum(one.count for one in made.findings)
+        places = len(made.findings)
         raise PrivacyError(
             f"{count(places)} {'place gives' if places == 1 else 'places give'} somebody away",
             hint=_advice(made.findings),
@@ -73,13 +73,17 @@ def _advice(findings: list[Finding]) -> str:
     return "add the words to also_redact in egregora.toml, write the site again, then: egregora cache gc"
 
 
+SHOWN = 5
+"""Places that are listed of what is found; `--json` lists all."""
+
+
 def _report(made: Audit) -> list[Line]:
     lines: list[Line] = []
-    if made.findings:
-        headings: list[list[Line]] = [[[(text, "bold")] for text in ("What", "Found", "Times", "Where", "First", "")]]
-        width = render.width_to_fit()
-        rows = render.align([*headings, *(_cells(one) for one in made.findings)], right=(2,))
-        lines += [*(render.cut(line, width) if width else line for line in rows), []]
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for one in made.findings:
+        groups.setdefault((one.kind, one.masked.casefold()), []).append(one)
+    for found in groups.values():
+        lines += [*_group(found), []]
     if made.participants is None:
         lines.append(
             [("Names were not searched: the checkpoint of the parse stage, which holds them, is not there.", "yellow")]
@@ -89,27 +93,47 @@ def _report(made: Audit) -> list[Line]:
         lines.append([("not searched, can't be read: ", "yellow"), (name, "")])
     what = ", ".join(f"{count(number)} {_unit(unit, number)}" for unit, number in made.searched.items())
     names = "" if made.participants is None else f"{count(made.participants)} participants and "
-    found = f"{count(len(made.findings))} {_unit('findings', len(made.findings))}" if made.findings else "nothing found"
-    lines.append(
-        [(f"Searched {what or 'nothing'} for {names}personal data: {found}.", "" if made.findings else "green")]
-    )
+    places = f"found in {count(len(made.findings))} {_unit('places', len(made.findings))}"
+    found_any = places if made.findings else "nothing found"
+    said = f"Searched {what or 'nothing'} for {names}personal data: {found_any}."
+    lines += render.fold([(said, "" if made.findings else "green")], render.width_to_fit())
     return lines
+
+
+def _group(found: list[Finding]) -> list[Line]:
+    """What is found of one word: pages first, then what they are made from, then what earlier runs left."""
+    now = [one for one in found if not one.older]
+    now.sort(key=lambda one: (not one.where.startswith("site/"), not one.where.startswith("site/posts/")))
+    older = len(found) - len(now)
+    times = sum(one.count for one in now)
+    said = f"  {_times(times)} in {count(len(now))} {_unit('places', len(now))}" if now else ""
+    lines: list[Line] = [[(found[0].kind, "bold"), (" ", ""), (found[0].masked, "red"), (said, "")]]
+    rows: list[list[Line]] = [[[("", "")], [(_where(one), "cyan")], [(_at(one), "dim")]] for one in now[:SHOWN]]
+    width = render.width_to_fit()
+    lines += [render.cut(line, width) if width else line for line in render.align(rows)]
+    if len(now) > SHOWN:
+        lines.append([(f"  and {count(len(now) - SHOWN)} more; --json lists all", "")])
+    if older:
+        left = f"  {count(older)} {_unit('places', older)} in what earlier runs left; egregora cache gc removes that"
+        lines.append([(left, "dim")])
+    return lines
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{count(number)} times"
 
 
 def _unit(unit: str, number: int) -> str:
     return unit.removesuffix("s") if number == 1 else unit
 
 
-def _cells(one: Finding) -> list[Line]:
-    where = re.sub(r"[0-9a-f]{64}", lambda match: match[0][:12] + "…", one.where)
-    return [
-        [(one.kind, "")],
-        [(one.masked, "red")],
-        [(count(one.count), "")],
-        [(where, "cyan")],
-        [(one.at or render.NONE, "")],
-        [("older", "dim") if one.older else ("", "")],
-    ]
+def _where(one: Finding) -> str:
+    return re.sub(r"[0-9a-f]{64}", lambda match: match[0][:12] + "…", one.where)
+
+
+def _at(one: Finding) -> str:
+    """The first place there; ids, which say nothing to people, shortened."""
+    return re.sub(r"\b([0-9a-f]{8})[0-9a-f-]{24,}\b", r"\1", one.at)
 
 
 @contextmanager

@@ -102,6 +102,7 @@ FIGURES: Mapping[str, Figure] = {
     "date_order_ambiguous": Figure(
         "whether the order of day and month is a guess", "flag", "whether the date order is a guess: {value}"
     ),
+    "leaks": Figure("places that give somebody away and were laid out all the same", "count", "{value} leaks"),
     "redactions": Figure("names and personal data replaced in bodies", "count", "{value} replaced", "both", grows=True),
     "opted_out": Figure("people who asked to be left out", "count", "{value} people opted out"),
     "links": Figure("share of messages with a link", "share", "{value} of the messages have a link", "both"),

@@ -412,7 +412,8 @@ def summary(findings: Sequence[Finding]) -> str:
     pages = list(dict.fromkeys(one.where for one in findings))
     kinds = ", ".join(dict.fromkeys(f"{one.kind} {one.masked}" for one in findings[:3]))
     more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
-    return f"{kinds}{', …' if things > 3 else ''} in {pages[0]}{more} ({sum(one.count for one in findings)} places)"
+    count = sum(one.count for one in findings)
+    return f"{kinds}{', …' if things > 3 else ''} in {pages[0]}{more} ({count} {'place' if count == 1 else 'places'})"
 
 
 def _quick_index(parsed: Path, config: Config) -> NameIndex:

@@ -153,32 +153,44 @@ def run_and_lay_out(
             if name in KEPT:
                 keeper.submit(_keep, name, made[name], storage, outcome)
         if names[-1] == "publish":
-            with _told_if_it_fails(storage, [outcome.runs.get("publish"), outcome.runs.get("parse")]):
-                _lay_out(made, config, storage, site, outcome, allow_leak)
+            with _told_if_wrong(storage, [outcome.runs.get("publish"), outcome.runs.get("parse")]) as run:
+                _lay_out(made, config, storage, site, outcome, allow_leak, run)
     return outcome
 
 
 @contextlib.contextmanager
-def _told_if_it_fails(storage: StorageManager, parents: Sequence[str | None]) -> Iterator[None]:
-    """Laying out is no stage: it is done anew each time, and has a row in `runs` only to tell why it failed."""
+def _told_if_wrong(storage: StorageManager, parents: Sequence[str | None]) -> Iterator[Run]:
+    """Laying out is no stage: it is done anew each time, and has a row in `runs` only to tell that something is wrong.
+
+    That is why it failed, or what was laid out although it gives somebody away.
+    """
     run = Run(storage, LAYOUT, inputs={})
-    try:
-        yield
-    except BlobError:
-        # Not a failure yet: what is missing is made again.
-        raise
-    except BaseException as error:
+
+    def begin(reason: str | None = None) -> None:
         run.begin(
             {
+                "reason": reason,
                 "input_fingerprint": f"unknown:{now().replace(' ', 'T')}",
                 "source": "executed",
                 "parents": [parent for parent in parents if parent],
             },
             sync=False,
         )
+
+    try:
+        yield run
+    except BlobError:
+        # Not a failure yet: what is missing is made again.
+        raise
+    except BaseException as error:
+        begin()
         run.fail(error)
         storage.settle()
         raise
+    if run.marks:
+        begin("allowed by --allow-leak")
+        run.finish({"status": "completed"})
+        storage.settle()
 
 
 KEPT = {"enrich": "messages", "rank": "posts"}
@@ -229,6 +241,7 @@ def _lay_out(
     site: Path,
     outcome: Outcome,
     allow_leak: bool,
+    run: Run,
 ) -> None:
     """Bring the site's folder up to date, if the pages are made and give nobody away."""
     import duckdb
@@ -237,7 +250,7 @@ def _lay_out(
 
     with duckdb.connect() as con:
         pages = con.read_parquet(str(tables["publish"].origin.path)).project("path, blob, bytes, kind").fetchall()
-    _audit(pages, tables, config, storage, site, outcome, allow_leak)
+    _audit(pages, tables, config, storage, site, outcome, allow_leak, run)
     laid = lay_out(
         [page[:3] for page in pages],
         blobs=storage.directory / "blobs",
@@ -256,6 +269,7 @@ def _audit(
     site: Path,
     outcome: Outcome,
     allow_leak: bool,
+    run: Run,
 ) -> None:
     """Refuse pages that give somebody away. Pages that passed are remembered by their hash, and not searched again."""
     passed = storage.directory / "audited"
@@ -275,7 +289,9 @@ def _audit(
         with contextlib.suppress(OSError):
             passed.write_text(state, encoding="ascii")
     elif allow_leak:
-        outcome.warnings.append(f"the site gives away {summary(findings)}; it was laid out all the same")
+        told = f"the site gives away {summary(findings)}; it was laid out all the same"
+        outcome.warnings.append(told)
+        run.mark("leaks", told, sum(one.count for one in findings))
     else:
         raise PrivacyError(
             f"the site would give away {summary(findings)}",
