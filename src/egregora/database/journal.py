@@ -5,7 +5,8 @@ Events, one JSON object a line, `e` telling which:
 - `run`: fields of a row of `runs` (at its start all that is known, later what changed), with `parents` for lineage and
   `at`, when it was told, nanoseconds since 1970;
 - `log`, `call`, `profile`: a row of `run_logs`, `llm_calls` or `profiles`;
-- `config`, `code`: a row of `configs` or `codes`.
+- `config`, `code`: a row of `configs` or `codes`;
+- `removed`: `run_ids` of runs that somebody removed. What journals tell of these, before and after, counts no more.
 """
 
 from __future__ import annotations
@@ -118,6 +119,9 @@ def _is_event(event: dict[str, Any]) -> bool:
     kind = event.get("e")
     if kind in ("config", "code"):
         return isinstance(event.get("config_hash" if kind == "config" else "code_hash"), str)
+    if kind == "removed":
+        ids = event.get("run_ids")
+        return isinstance(ids, list) and all(isinstance(i, str) and _RUN_ID.fullmatch(i) for i in ids)
     parents = event.get("parents", [])
     identities = (event.get("run_id"), *(parents if isinstance(parents, list) else (None,)))
     return kind in ("run", "log", "call", "profile") and all(

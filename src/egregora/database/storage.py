@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,6 +268,19 @@ class StorageManager:
         if writer.spare is not None:
             writer.spare.close()
 
+    def remove_runs(self, run_ids: Sequence[str]) -> None:
+        """Remove runs for good, with all that is on record of them; the journals will not bring them back.
+
+        Args:
+            run_ids: The runs, children included. Whether somebody still needs them is for the caller to know.
+
+        Raises:
+            StorageError: the catalog can't be written. The runs are removed all the same, as far as anybody can see.
+        """
+        parts = [run_ids[start : start + _REMOVED_AT_ONCE] for start in range(0, len(run_ids), _REMOVED_AT_ONCE)]
+        self.append([{"e": "removed", "run_ids": list(part)} for part in parts], sync=True)
+        self.fold()
+
     # -- the catalog --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -316,8 +329,10 @@ class StorageManager:
         dead = self._dead_journals(own)
         with self._writing() as con:
             events, taken = self._unfolded(con)
+            events, removed = _without_removed(events)
             con.execute("BEGIN")
             _upsert(con, events)
+            _remove(con, removed)
             for owner, (end, unreadable) in taken.items():
                 con.execute(
                     f"INSERT INTO cat.journals VALUES ({literal(owner)}, {end}, {unreadable}) "
@@ -489,9 +504,13 @@ class StorageManager:
             temporary.rename(path.with_name(path.name + ".gz"))
             path.unlink()
             (self.journal_dir / f"{owner}.lock").unlink(missing_ok=True)
-        for path in self.journal_dir.glob(f"{host_id()}-*.jsonl.gz"):
-            if time.time() - path.stat().st_mtime > KEEP_JOURNALS_S:
-                path.unlink()
+        # Oldest first, up to the first that stays: that some runs were removed is told by a journal that began after
+        # theirs, and must not be forgotten before they are. Another machine's journals are for that one to drop.
+        ours = [path for path in journals(self.journal_dir) if owner_host(path.name) == host_id()]
+        for path in sorted(ours, key=_began):
+            if path.suffix != ".gz" or time.time() - path.stat().st_mtime <= KEEP_JOURNALS_S:
+                break
+            path.unlink()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -588,6 +607,7 @@ class StorageManager:
         if writer:
             lines = writer.journal.unwritten().splitlines()
             events += [event for event in map(parse_event, lines) if event]
+        events, removed = _without_removed(events)
         running = con.execute("FROM cat.runs SELECT DISTINCT owner WHERE status = 'running'").fetchall()
         views = {table.name: f"FROM cat.{table.name}" for table in schema.TABLES}
         views |= {name: f"FROM cat.{name}" for (name,) in con.execute(_DATASETS).fetchall()}
@@ -606,6 +626,10 @@ class StorageManager:
             _insert_rows(con, spec, extra, f"fresh.{name}")
             union = "UNION" if spec.primary_key else "UNION ALL"
             views[name] = f"FROM cat.{name} {union} FROM fresh.{name}"
+        if removed:
+            con.execute("CREATE TEMP TABLE removed AS " + _as_ids(removed))
+            for name, column in _NAMES_RUNS:
+                views[name] = f"FROM ({views[name]}) WHERE {column} NOT IN (FROM removed)"
         for name, query in views.items():
             con.execute(f'CREATE VIEW "{name}" AS {query}')
 
@@ -743,6 +767,55 @@ def _side_rows(events: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any
         elif kind in _EVENT_TABLES:
             rows[_EVENT_TABLES[kind].name].append(event)
     return rows
+
+
+_REMOVED_AT_ONCE = 10_000
+"""So many ids stand in one line of the journal."""
+
+_NAMES_RUNS = (
+    ("runs", "run_id"),
+    ("lineage", "child_run_id"),
+    ("lineage", "parent_run_id"),
+    ("run_logs", "run_id"),
+    ("llm_calls", "run_id"),
+    ("profiles", "run_id"),
+)
+"""Tables whose rows go with a run, and the column that names it."""
+
+
+def _without_removed(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[str]]:
+    """What counts of events, and the runs of which nothing does."""
+    removed = {run_id for event in events if event["e"] == "removed" for run_id in event["run_ids"]}
+    if not removed:
+        return events, removed
+    return [e for e in events if e["e"] != "removed" and e.get("run_id") not in removed], removed
+
+
+def _as_ids(run_ids: Iterable[str]) -> str:
+    """A query that gives these ids, however many."""
+    return f"""SELECT unnest(from_json({literal(json.dumps(sorted(run_ids)))}, '["UUID"]')) AS run_id"""
+
+
+def _remove(con: duckdb.DuckDBPyConnection, removed: set[str]) -> None:
+    """Take runs out of the attached catalog, and configurations and code that only they read."""
+    if not removed:
+        return
+    con.execute("CREATE OR REPLACE TEMP TABLE removed AS " + _as_ids(removed))
+    for name, hashed in (("configs", "config_hash"), ("codes", "code_hash")):
+        con.execute(
+            f"DELETE FROM cat.{name} WHERE {hashed} IN "
+            f"(SELECT {hashed} FROM cat.runs WHERE run_id IN (FROM removed)) AND {hashed} NOT IN "
+            f"(SELECT {hashed} FROM cat.runs WHERE {hashed} IS NOT NULL AND run_id NOT IN (FROM removed))"
+        )
+    for name, column in _NAMES_RUNS:
+        con.execute(f"DELETE FROM cat.{name} WHERE {column} IN (FROM removed)")
+    con.execute("DROP TABLE removed")
+
+
+def _began(journal: Path) -> int:
+    """When the process that writes a journal opened it, as its name says."""
+    began = journal.name.split(".", 1)[0].rpartition("-")[2]
+    return int(began) if began.isdecimal() else 0
 
 
 def _structure(names: Iterable[str], table: Any) -> str:

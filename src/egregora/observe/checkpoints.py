@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
 
 __all__ = [
+    "NEWEST",
     "Damage",
     "Kept",
     "Leftover",
@@ -27,9 +28,11 @@ __all__ = [
     "clear",
     "damaged_files",
     "delete",
+    "is_at_work",
     "kept_checkpoints",
     "plan_gc",
     "verify",
+    "with_what_they_list",
 ]
 
 SETTLED_S = 3600
@@ -109,6 +112,12 @@ class Damage:
 
 # -- what there is ----------------------------------------------------------------------------------------------------
 
+NEWEST = (
+    "SELECT arg_max(run_id, started_at) AS run_id FROM runs WHERE status = 'completed' AND parent_run_id IS NULL "
+    "AND checkpoint_sha256 IS NOT NULL AND source IS DISTINCT FROM 'replay' GROUP BY stage, tenant_id"
+)
+"""The newest completed run of each stage: what the next run may take its result from, and what the site is made of."""
+
 _MAKERS = """
 SELECT stage, input_fingerprint,
        arg_max(run_id::VARCHAR, started_at) FILTER (source IS DISTINCT FROM 'checkpoint'),
@@ -117,7 +126,7 @@ SELECT stage, input_fingerprint,
                started_at),
        bool_or(newest)
 FROM (
-    SELECT *, row_number() OVER (PARTITION BY stage, tenant_id ORDER BY started_at DESC) = 1 AS newest
+    SELECT *, run_id IN (SELECT run_id FROM ({NEWEST})) AS newest
     FROM runs WHERE status = 'completed' AND parent_run_id IS NULL AND checkpoint_sha256 IS NOT NULL
 )
 WHERE substr(input_fingerprint, strpos(input_fingerprint, ':') + 1) IN ({names})
@@ -139,7 +148,7 @@ def kept_checkpoints(storage: StorageManager) -> list[Kept]:
     if files:
         names = ", ".join(literal(path.stem) for path in files)
         with storage.reading() as con:
-            for found in con.execute(_MAKERS.replace("{names}", names)).fetchall():
+            for found in con.execute(_MAKERS.replace("{names}", names).replace("{NEWEST}", NEWEST)).fetchall():
                 known[checkpoint_path(storage, found[0], found[1])] = found
     kept = [_kept(path, status_bytes, known.get(path)) for path, status_bytes in files.items()]
     return sorted(kept, key=lambda one: (one.stage or "\U0010ffff", -_seconds(one.used_at), one.path.name))
@@ -248,6 +257,19 @@ def plan_gc(storage: StorageManager, *, keep_last: int = 1, max_bytes: int | Non
     return Plan(delete, sum(one.bytes for one in staying) + sum(kept_blobs), len(staying) + len(kept_blobs), waiting)
 
 
+def with_what_they_list(storage: StorageManager, checkpoints: Iterable[Path], why: str) -> list[Leftover]:
+    """These checkpoints, their lists of blobs, and the blobs that no other checkpoint lists, as files that can go."""
+    from egregora.pipeline.checkpoint import blobs_path, read_blobs
+
+    going = set(checkpoints)
+    files = [path for path in _files(storage.checkpoint_dir, "*/*.parquet") if path not in going]
+    needed = {name for path in files for name in read_blobs(path)}
+    listed = {name for path in going for name in read_blobs(path)}
+    blobs = [path for path in _files(storage.directory / "blobs", "*") if path.name in listed - needed]
+    lists = [path for path in map(blobs_path, going) if path.exists()]
+    return [Leftover(path, path.stat().st_size, why) for path in sorted([*going, *lists, *blobs])]
+
+
 def _to_fit(
     staying: list[Kept], blobs: dict[Path, int], max_bytes: int, at_work: frozenset[Path]
 ) -> list[tuple[Kept, str]]:
@@ -277,7 +299,7 @@ def _paths_at_work(storage: StorageManager) -> frozenset[Path]:
     from egregora.pipeline.checkpoint import checkpoint_path
 
     with storage.reading() as con:
-        if not _is_at_work(con):
+        if not is_at_work(con):
             return _NOBODY
         found = con.execute(
             "SELECT DISTINCT stage, input_fingerprint FROM runs WHERE invocation_id IN "
@@ -286,7 +308,8 @@ def _paths_at_work(storage: StorageManager) -> frozenset[Path]:
     return frozenset(checkpoint_path(storage, stage, fingerprint) for stage, fingerprint in found)
 
 
-def _is_at_work(con: duckdb.DuckDBPyConnection) -> bool:
+def is_at_work(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether any run is at work, as far as that can be told of other machines."""
     running = con.execute("SELECT owner, max(started_at) FROM runs WHERE status = 'running' GROUP BY owner").fetchall()
     now = time.time()
     return any(owner_host(owner or "") == host_id() or now - _seconds(at) < FAR_AWAY_S for owner, at in running)
@@ -342,7 +365,7 @@ def clear(storage: StorageManager, stage: str | None) -> list[Leftover]:
     from egregora.pipeline.checkpoint import checkpoint_path
 
     with storage.reading() as con:
-        if _is_at_work(con):
+        if is_at_work(con):
             raise StorageError("a run is at work on this site", hint="wait until it has ended: egregora runs tail -f")
     if stage is None:
         folders = [storage.checkpoint_dir, storage.directory / "blobs"]

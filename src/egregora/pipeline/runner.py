@@ -199,8 +199,7 @@ def _tracked(
             "source": "checkpoint",
             "reason": "unchanged" if same else f"unchanged since {found['run_id']}",
         }
-        storage.append(identity.events)
-        run.finish(row)
+        run.finish(row, beside=identity.events)
         earlier.add({**row, "run_id": run.run_id})
         if parent:
             parent.blobs.update(ckpt.read_blobs(path))
@@ -212,9 +211,8 @@ def _tracked(
     reason = _reason(identity.problem or earlier.problem, identity, newest, state, force)
     if because:
         reason = because if force else f"{reason}, {because}"
-    storage.append(identity.events)
     # While a parent's row is open and on the disk, a lost start of a child loses nothing.
-    run.begin({**common, "source": "executed", "reason": reason}, sync=parent is None)
+    run.begin({**common, "source": "executed", "reason": reason}, sync=parent is None, beside=identity.events)
     if identity.problem:
         run.log(f"nothing can be reused for this run: {identity.problem}", "warning")
     storage.settle(later=True)

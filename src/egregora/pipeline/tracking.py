@@ -356,16 +356,17 @@ class Run(StageContext):
         """Seconds since the start, by the monotonic clock."""
         return time.perf_counter() - self._clock
 
-    def emit(self, fields: Mapping[str, Any], *, sync: bool) -> None:
-        """Write down fields of this run's row."""
+    def emit(self, fields: Mapping[str, Any], *, sync: bool, beside: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Write down fields of this run's row, and events that belong to it."""
         event = {"e": "run", "run_id": self.run_id, **{k: v for k, v in fields.items() if v is not None}}
-        self.storage.append([event], sync=sync)
+        # The row comes first: when runs are removed, a configuration that no row refers to goes with them.
+        self.storage.append([event, *map(dict, beside)], sync=sync)
         if self.storage.listener is not None:
             self.storage.listener(self, event)
 
-    def begin(self, fields: Mapping[str, Any], *, sync: bool) -> None:
+    def begin(self, fields: Mapping[str, Any], *, sync: bool, beside: Iterable[Mapping[str, Any]] = ()) -> None:
         """Write the open row: what is known before the work starts. It is the evidence after a crash."""
-        self.emit({**self.identity(), "status": "running", **fields}, sync=sync)
+        self.emit({**self.identity(), "status": "running", **fields}, sync=sync, beside=beside)
 
     def identity(self) -> dict[str, Any]:
         """The columns that say which run this is and who runs it."""
@@ -385,7 +386,7 @@ class Run(StageContext):
         """What its model calls cost, in US dollars; None where a price is unknown, or there were none."""
         return None if self._unpriced else (self._cost if self._calls else None)
 
-    def finish(self, fields: Mapping[str, Any]) -> None:
+    def finish(self, fields: Mapping[str, Any], *, beside: Iterable[Mapping[str, Any]] = ()) -> None:
         """Close the row. What was measured of the result of a run that completed is written down with it."""
         completed = fields.get("status") == "completed"
         if completed and self.figures:
@@ -404,6 +405,7 @@ class Run(StageContext):
                 **fields,
             },
             sync=True,
+            beside=beside,
         )
 
     def fail(self, error: BaseException) -> None:
