@@ -37,8 +37,8 @@ def retry(
 ) -> None:
     """Run a run again: the same input, today's egregora.toml.
 
-    What a failed run had finished and kept is not done again. If it is the newest run of its stage, the stages that follow run
-    too and the site is laid out; else only its own stage runs. The new run says `retry of` in its reason.
+    What a failed run had finished and kept is not done again. If it is the newest run of its stage, the stages that
+    follow run too and the site is laid out; else only its own stage runs. The new run says `retry of` in its reason.
     """
     folder = find_site(site)
     from egregora.config import load_config
