@@ -114,11 +114,11 @@ class HeaderStyle:
         Args:
             order: `dm` or `md`: the fields beside the year must be possible as day and month.
         """
-        zero = ord(self.zero)
+        return f"{self.date_pattern(order)}{_spaced(self.gap)}{self.clock_pattern()}{_spaced(self.end)}"
 
-        def digits(low: int, high: int) -> str:
-            return f"[{chr(zero + low)}-{chr(zero + high)}]"
-
+    def date_pattern(self, order: str = "") -> str:
+        """The beginning of `pattern`, up to the gap, with the group date."""
+        digits = self._digits
         any_digit, nought = digits(0, 9), digits(0, 0) + "?"
         day = f"(?:{nought}{digits(1, 9)}|{digits(1, 2)}{any_digit}|{digits(3, 3)}{digits(0, 1)})"
         month = f"(?:{nought}{digits(1, 9)}|{digits(1, 1)}{digits(0, 2)})"
@@ -127,16 +127,28 @@ class HeaderStyle:
         fields.insert(self.year, any_digit + f"{{{self.year_digits}}}")
         separators = [_spaced(text) for text in self.separators]
         date = f"{fields[0]}{_M}{separators[0]}{_M}{fields[1]}{_M}{separators[1]}{_M}{fields[2]}"
-        hour = f"(?:{digits(0, 1)}?{any_digit}|{digits(2, 2)}{digits(0, 4)})"
-        sixty = f"{digits(0, 5)}{any_digit}"
+        return f"{_M}{re.escape('[') if self.bracket else ''}{_M}({date}){_M}"
+
+    def clock_pattern(self) -> str:
+        """The part of `pattern` between gap and end, with the group clock."""
+        digits = self._digits
+        hour = f"(?:{digits(0, 1)}?{digits(0, 9)}|{digits(2, 2)}{digits(0, 4)})"
+        sixty = f"{digits(0, 5)}{digits(0, 9)}"
         colon = re.escape(self.colon)
         clock = hour + colon + sixty + (colon + sixty if self.seconds else "")
         if self.day_word == "before":
             clock = f"(?i:{_WORD}){_S}*{clock}"
         elif self.day_word == "after":
             clock = f"{clock}{_S}*(?i:{_WORD})"
-        start = f"{_M}{re.escape('[') if self.bracket else ''}{_M}"
-        return f"{start}({date}){_M}{_spaced(self.gap)}{_M}({clock}){_M}{_spaced(self.end)}"
+        return f"{_M}({clock}){_M}"
+
+    def _digits(self, low: int, high: int) -> str:
+        return f"[{chr(ord(self.zero) + low)}-{chr(ord(self.zero) + high)}]"
+
+    def first_bytes(self) -> bytes:
+        """What the UTF-8 of a header may begin with."""
+        first = "[" if self.bracket else "".join(chr(ord(self.zero) + digit) for digit in range(10))
+        return bytes({char.encode()[0] for char in first + "\u200e\ufeff"})
 
 
 def _spaced(text: str) -> str:

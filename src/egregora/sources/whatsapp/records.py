@@ -1,8 +1,9 @@
 """The text of a chat as record batches, worked on by columns: no Python code runs for an ordinary message.
 
-Lines that match the header's regex begin a record, which goes on until the next of them. Where date, clock, author and
+A line that begins with a header begins a record, which goes on until the next of them. Where date, clock, author and
 body begin and end is found by the literals between them, for a whole block at once and without copying it. Distinct
-dates, clocks and authors are looked at once each, and only bodies that hold a marker are read one by one.
+dates and authors are looked at once each, clocks are reckoned from columns of their digits. Only headers that differ
+from the rest (another kind of space, a mark) and bodies that hold a marker are read one by one.
 
 **Times.** A header's time is local time in the configured timezone. A time that a clock change skips is read with the
 offset that held before the change; one that it repeats is the earlier of the two. Both depend on the header
@@ -16,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 from zoneinfo import ZoneInfo
@@ -34,12 +36,15 @@ from egregora.sources.whatsapp.headers import MARKS, SPACES, Decision, clock_sec
 if TYPE_CHECKING:
     from egregora.sources.archive import Archive
     from egregora.sources.whatsapp import Chat
+    from egregora.sources.whatsapp.headers import HeaderStyle
 
 __all__ = ["read_records"]
 
 MAX_MESSAGE_BYTES = 64 << 20
 """A longer message is none: WhatsApp's own limit is 65,536 characters. Offsets in a block fit 32 bits because of it."""
 
+_LONGEST_HEADER = 120
+"""In bytes. A longer one is read too, but not as fast."""
 _DAY = 86_400_000_000
 _NONE = np.iinfo(np.int64).min
 """No such day, or no such time."""
@@ -99,6 +104,7 @@ class _Text:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.bytes = np.frombuffer(data, np.uint8)
         self._buffer = pa.py_buffer(data)
 
     def between(self, places: Places) -> pa.Array:
@@ -107,26 +113,23 @@ class _Text:
 
     def pieces(self, starts: Places, stops: Places) -> pa.Array:
         """The texts from each start to its stop."""
-        return self.between(_alternating(starts, stops)).take(_ints(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
+        places = np.empty(2 * len(starts) + 1, np.int32)
+        places[:-1:2], places[1::2], places[-1] = starts, stops, stops[-1] if len(stops) else 0
+        return self.between(places).take(_ints(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
 
     def find(self, literal: _Literal, starts: Places, stops: Places) -> tuple[Places, Places, npt.NDArray[np.bool_]]:
         """Where a literal begins, where it ends, and whether it is there at all; if not, both are the start."""
         found = np.ones(len(starts), np.bool_)
         begins = ends = starts
         for _ in range(literal.skip + 1):
-            texts = self.between(_alternating(ends, stops))
-            offsets = pc.find_substring(texts, literal.text).to_numpy()[: 2 * len(starts) : 2]
-            found = found & (offsets >= 0)
-            begins = np.where(found, ends + offsets, starts)
+            # Looking on into what follows the stop is cheaper than cutting it off.
+            texts = self.between(np.append(ends, stops[-1:] if len(stops) else np.zeros(1, np.int32)))
+            offsets = pc.find_substring(texts, literal.text).to_numpy()
+            begins = ends + offsets
+            found &= (offsets >= 0) & (begins + len(literal.text) <= stops)
+            begins = np.where(found, begins, starts)
             ends = np.where(found, begins + np.int32(len(literal.text)), starts)
         return begins, ends, found
-
-
-def _alternating(starts: Places, stops: Places) -> Places:
-    """Starts and stops in turn; `stops` may be longer by one."""
-    places = np.empty(2 * len(starts) + 1, np.int32)
-    places[:-1:2], places[1::2], places[-1] = starts, stops, stops[-1] if len(stops) else 0
-    return places
 
 
 def _ints(values: Places) -> pa.Array:
@@ -166,26 +169,36 @@ class _Known(dict[str, int]):
 class _Clock:
     """Local dates and clocks as microseconds of UTC.
 
+    Args:
+        decision: How the file's headers look.
+        timezone: Of the phone that wrote them.
+        word: Length of the word before or after most clocks, spaces included; 0 if there is none.
+
     Attributes:
-        days: Date → microseconds of the day's beginning in UTC; `_NONE` if there is no such day.
+        days: Beginning of a header up to the gap → microseconds of the day's beginning in UTC; `_NONE` if it is none.
         clocks: Clock → microseconds since midnight; `_NONE` if there is no such time.
         changing: Days on which the clocks change: microseconds of their midnight, kept as if in UTC → the day.
     """
 
-    def __init__(self, decision: Decision, timezone: str) -> None:
-        style = decision.style
+    def __init__(self, decision: Decision, timezone: str, word: int) -> None:
+        self._style = style = decision.style
         rest = [i for i in range(3) if i != style.year]
         month_first = decision.order in ("mdy", "ymd")
         self._year, self._month, self._day = style.year, rest[not month_first], rest[month_first]
+        self._pattern = re.compile(style.date_pattern("md" if month_first else "dm"))
+        self._clock = re.compile(style.clock_pattern())
         self._zone = ZoneInfo(timezone)
         self._utc = timezone in ("UTC", "Etc/UTC")
-        self._iso = style.seconds and not style.day_word and style.colon == ":" and style.zero == "0"
+        self._word = word
+        self._after = style.day_word == "after"
+        self._hours = lru_cache(100)(self._with_word)
         self.days = _Known(self._of_date)
         self.clocks = _Known(self._of_clock)
         self.changing: dict[int, datetime] = {}
 
     def _of_date(self, text: str) -> int:
-        fields = date_fields(text)
+        match = self._pattern.fullmatch(text)
+        fields = date_fields(match[1]) if match else None
         if fields is None:
             return _NONE
         year = fields[self._year]
@@ -205,24 +218,52 @@ class _Clock:
         return micros - (offsets.pop() or timedelta()) // timedelta(microseconds=1)
 
     def _of_clock(self, text: str) -> int:
-        # There are 86,400 with seconds: they are reckoned from their 1,440 minutes.
-        if match := _SECONDS.fullmatch(text):
-            minute, second = self.clocks[match[1] + match[3]], int(match[2])
-            return minute + second * 1_000_000 if minute != _NONE and second < 60 else _NONE
-        seconds = clock_seconds(text)
+        match = self._clock.fullmatch(text)
+        seconds = clock_seconds(match[1]) if match else None
         return _NONE if seconds is None else seconds * 1_000_000
 
-    def times(self, clocks: pa.Array) -> Ints:
+    def times(self, text: _Text, starts: Places, stops: Places) -> Ints:
         """Clocks as microseconds since midnight; `_NONE` where there is no such time."""
-        if self._iso:
-            # With seconds nearly all of them differ, and Arrow reads this one form.
-            try:
-                moments = pc.binary_join_element_wise("1970-01-01", clocks, " ").cast(pa.timestamp("us"))
-                found: Ints = moments.cast(pa.int64()).to_numpy().copy()
-                return found
-            except pa.ArrowInvalid:
-                pass  # an hour of one digit, a mark, 24:00 or no clock
-        return self.clocks.all(clocks)
+        if self._style.zero != "0" or not len(starts):
+            return self.clocks.all(text.pieces(starts, stops))
+        first, last = starts, stops
+        if self._after:
+            last = np.maximum(stops - self._word, starts)
+        else:
+            first = np.minimum(starts + self._word, stops)
+        # Characters by their place from the end: tens and units of hours, minutes and seconds, and what divides them.
+        size = 8 if self._style.seconds else 5
+        shape = text.bytes[np.maximum(last - np.arange(size, 0, -1, dtype=np.int32)[:, None], 0)]
+        shape[0][last - first == size - 1] = ord("0")
+        tens, units = shape[0::3] - np.uint8(ord("0")), shape[1::3] - np.uint8(ord("0"))
+        hours, minutes, *seconds = (tens * np.uint8(10) + units).astype(np.int64)
+        usual = (last - first <= size) & (last - first >= size - 1) & (hours <= 24)
+        for wrong in (tens > 9, units > 9, shape[2::3] != ord(self._style.colon)):
+            usual &= ~wrong.any(axis=0)
+        times = self._hours_of(text, (last, stops) if self._after else (starts, first), np.minimum(hours, 24))
+        usual &= times != _NONE
+        for part, unit in zip((minutes, *seconds), (60_000_000, 1_000_000), strict=False):
+            usual &= part < 60
+            times += part * unit
+        if len(odd := np.flatnonzero(~usual)):
+            times[odd] = self.clocks.all(text.pieces(starts[odd], stops[odd]))
+        return times
+
+    def _hours_of(self, text: _Text, word: tuple[Places, Places], hours: Ints) -> Ints:
+        """Hours from 0 to 24, by the words that go with them, as microseconds since midnight."""
+        if not self._word:
+            return self._hours(b"")[hours]
+        words = text.pieces(*word).cast(pa.binary()).dictionary_encode()
+        table = np.stack([self._hours(word) for word in words.dictionary.to_pylist()])
+        found: Ints = table[words.indices.to_numpy(), hours]
+        return found
+
+    def _with_word(self, word: bytes) -> Ints:
+        style = self._style
+        rest = f"{style.colon}00{f'{style.colon}00' if style.seconds else ''}"
+        told = word.decode("utf-8", "replace")
+        clocks = (f"{hour}{rest}{told}" if self._after else f"{told}{hour}{rest}" for hour in range(25))
+        return np.array([self._of_clock(clock) for clock in clocks])
 
     def moments(self, days: Ints, clocks: Ints) -> Ints:
         """Days and clocks together."""
@@ -238,7 +279,6 @@ class _Clock:
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-_SECONDS = re.compile(r"(.*\d\D\d\d)\D(\d\d)(\D*)")
 _EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
 
 
@@ -298,10 +338,12 @@ class _Cutter:
         header = style.pattern("dm" if decision.order in ("dmy", "ydm") else "md")
         self._header = f"^{header}"
         self._python = re.compile(header)
-        self._clock = _Clock(decision, timezone)
+        self._begins = np.zeros(256, np.bool_)
+        self._begins[list(style.first_bytes())] = True
+        self._gap, self._end, word = self._usual(chat.sample, style)
+        self._clock = _Clock(decision, timezone, word)
         self._colon = _colon(chat.sample, header)
         self._bracket = style.bracket
-        self._gap, self._end = self._literals(chat.sample)
         self._authors: dict[str, tuple[str, bool]] = {}
         self._known: set[str] = set()
         self._tail = b""
@@ -309,15 +351,16 @@ class _Cutter:
         for name in ("lines", "headers", "continuations", "before the first message"):
             counts[name] = 0
 
-    def _literals(self, sample: str) -> tuple[_Literal, _Literal]:
-        """What nearly all headers have between date and clock, and after the clock."""
-        found: Counter[tuple[_Literal, _Literal]] = Counter()
+    def _usual(self, sample: str, style: HeaderStyle) -> tuple[_Literal, _Literal, int]:
+        """What nearly all headers have between date and clock, after the clock, and how long the clock's word is."""
+        found: Counter[tuple[_Literal, _Literal, int]] = Counter()
         for match in islice(re.finditer(self._header, sample, re.MULTILINE), 100):
             gap = sample[match.end(1) : match.start(2)]
             end = sample[match.end(2) : match.end()]
-            end = end.rstrip(SPACES) if self._bracket else end
-            found[_Literal.of(gap, match[1]), _Literal.of(end, match[2])] += 1
-        return found.most_common(1)[0][0] if found else (_Literal(b"", 0), _Literal(b"", 0))
+            end = end.rstrip(SPACES) if style.bracket else end
+            word = re.sub(r"\d+(?:\D\d+)*", "", match[2]) if style.day_word else ""
+            found[_Literal.of(gap, match[1]), _Literal.of(end, match[2]), len(word.encode())] += 1
+        return found.most_common(1)[0][0] if found else (_Literal(b"", 0), _Literal(b"", 0), 0)
 
     def cut(self, blocks: Iterator[bytes]) -> Iterator[_Records]:
         """The records of a text that comes in blocks, about as many at a time as a block holds."""
@@ -341,12 +384,9 @@ class _Cutter:
             whole += b"\n"
         if not whole:
             return None
-        ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == 10) + 1
         text = _Text(whole)
-        lines = np.concatenate(([0], ends)).astype(np.int32)
-        matched = pc.match_substring_regex(text.between(lines), self._header)
-        heads = lines[pc.indices_nonzero(matched).to_numpy()]
-        heads, rests, moments = self._headers(text, heads)
+        lines = np.concatenate(([0], np.flatnonzero(text.bytes == ord("\n")) + 1)).astype(np.int32)
+        heads, rests, moments = self._headers(text, lines[:-1], lines[1:])
         # What waited begins with a header, and its lines are counted when it leaves.
         first = int(heads[0]) if len(heads) else len(whole)
         if last:
@@ -367,23 +407,29 @@ class _Cutter:
         authors, names, bodies = self._author_and_body(text, rests[:headers], stops)
         return _Records(moments[:headers], authors, [self._author(name)[0] for name in names], bodies)
 
-    def _headers(self, text: _Text, heads: Places) -> tuple[Places, Places, Ints]:
-        """Where headers begin, where what follows them begins, and their times; lines without a possible time go."""
-        stops = np.append(heads[1:], np.int32(len(text.data)))[: len(heads)]
-        date_stops, clock_starts, _ = text.find(self._gap, heads, stops)
-        clock_stops, rests, _ = text.find(self._end, clock_starts, stops)
-        days = self._clock.days.all(text.pieces(heads, date_stops))
-        clocks = self._clock.times(text.pieces(clock_starts, clock_stops))
+    def _headers(self, text: _Text, lines: Places, stops: Places) -> tuple[Places, Places, Ints]:
+        """Of lines by beginning and end: where those with a header begin, where it ends, and its time."""
+        may = self._begins[text.bytes[lines]]
+        lines, stops = lines[may], stops[may]
+        date_stops, clock_starts, _ = text.find(self._gap, lines, stops)
+        clock_stops, rests, found = text.find(self._end, clock_starts, stops)
+        near = found & (rests - lines < _LONGEST_HEADER)
+        days, clocks = np.full((2, len(lines)), _NONE)
+        days[near] = self._clock.days.all(text.pieces(lines[near], date_stops[near]))
+        clocks[near] = self._clock.times(text, clock_starts[near], clock_stops[near])
         # A mark, another kind of space or a day that doesn't exist: one by one.
-        for i in np.flatnonzero((days == _NONE) | (clocks == _NONE)).tolist():
-            start = int(heads[i])
-            line = text.data[start : text.data.index(b"\n", start)].decode()
+        odd = np.flatnonzero((days == _NONE) | (clocks == _NONE))
+        if len(odd):
+            odd = odd[pc.match_substring_regex(text.pieces(lines[odd], stops[odd]), self._header).to_numpy(False)]
+        for i in odd.tolist():
+            start = int(lines[i])
+            line = text.data[start : stops[i]].decode()
             match = self._python.match(line)
             if match is not None:
-                days[i], clocks[i] = self._clock.days[match[1]], self._clock.clocks[match[2]]
+                days[i], clocks[i] = self._clock.days[line[: match.end(1)]], self._clock.clocks[match[2]]
                 rests[i] = start + len(line[: match.end()].encode())
         possible = (days != _NONE) & (clocks != _NONE)
-        return heads[possible], rests[possible], self._clock.moments(days[possible], clocks[possible])
+        return lines[possible], rests[possible], self._clock.moments(days[possible], clocks[possible])
 
     def _author_and_body(self, text: _Text, rests: Places, stops: Places) -> tuple[Places, list[str], pa.Array]:
         """For each record the number of its author (-1 in a notice), the authors by number, and the bodies."""
