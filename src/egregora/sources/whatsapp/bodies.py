@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from egregora.sources.whatsapp import words
 from egregora.sources.whatsapp.headers import SPACES
@@ -20,8 +20,7 @@ _EDGE_MARKS = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
 _S = f"[{SPACES}]"
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """A body without its markers, as the columns of `RAW_MESSAGES` have it."""
 
     kind: str = "text"
@@ -53,13 +52,13 @@ _ATTACHED_WORDS = re.compile(
     re.IGNORECASE,
 )
 _WHOLE_ANGLE = re.compile(r"<([^<>\n]{3,45})>")
-_EDITED = re.compile(
-    rf"(?P<text>[\s\S]*?)(?P<gap>[{SPACES}\n]*(?P<mark>[{_EDGE_MARKS}]*))<(?P<word>[^<>\n]{{4,45}})>[{_EDGE_MARKS}{SPACES}]*"
-)
 _DOCUMENT_TITLE = re.compile(rf"(?P<title>[^\n]*\.\w{{1,8}}){_S}•[^\n]*")
 _CAMERA = re.compile(
     r"(?:IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}-WA\d+.*|\d{5,8}-(?:PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-\d{4}-\d\d-\d\d.*",
     re.IGNORECASE,
+)
+_CODE = re.compile(
+    r"(?:(IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}|\d{5,8}-(PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-)", re.IGNORECASE
 )
 _CODES = {
     **dict.fromkeys(("img", "photo"), "image"),
@@ -137,27 +136,21 @@ WHOLE_BODIES = tuple(
 """Bodies without any mark that are more than plain text as a whole."""
 
 
-_NO_MARKS = dict.fromkeys(map(ord, _EDGE_MARKS))
+_MARKS = re.compile(f"[{_EDGE_MARKS}]+")
+_SPACING = re.compile(f"{_S}+")
 
 
 def _plain(text: str) -> str:
     """A body as it is compared with known words."""
-    text = re.sub(f"{_S}+", " ", text.translate(_NO_MARKS))
-    return text.strip().rstrip(".。").casefold()
+    return _SPACING.sub(" ", _MARKS.sub("", text)).strip().rstrip(".。").casefold()
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def media_type(name: str) -> str:
     """Kind of a file by its name: by WhatsApp's own code in it, since a `.mp4` may be a GIF, else by its extension."""
-    code = re.match(
-        r"(?:(IMG|VID|AUD|PTT|STK|DOC|GIF)-\d{8}|\d{5,8}-(PHOTO|VIDEO|AUDIO|STICKER|GIF|DOCUMENT)-)",
-        name,
-        re.IGNORECASE,
-    )
-    if code:
+    if code := _CODE.match(name):
         return _CODES[(code[1] or code[2]).casefold()]
     return _EXTENSIONS.get(name.rpartition(".")[2].casefold(), "document")
 
@@ -184,7 +177,7 @@ class BodyReader:
         return known
 
     def _read(self, raw: str) -> Body:
-        if len(raw) <= _LONGEST and (plain := _plain(raw)) in _WHOLE:
+        if len(raw) <= _LONGEST and "<" not in raw and (plain := _plain(raw)) in _WHOLE:
             return _WHOLE[plain]
         text, edited = self._unedited(raw)
         marked = text[:1] in _EDGE_MARKS and text != ""
@@ -198,16 +191,21 @@ class BodyReader:
         )
         if body is None:
             return Body(text=text, edited=edited)
-        return Body(body.kind, body.text, body.attachment, body.media_type, edited, body.attrs)
+        return body._replace(edited=True) if edited else body
 
     @staticmethod
     def _unedited(raw: str) -> tuple[str, bool]:
-        match = _EDITED.fullmatch(raw) if raw.rstrip(_EDGE_MARKS + SPACES).endswith(">") else None
-        if match is None:
+        text = raw.rstrip(_EDGE_MARKS + SPACES)
+        start = text.rfind("<")
+        if start < 0 or not text.endswith(">"):
             return raw, False
-        word = match["word"].casefold()
-        if word.rstrip(".") in _EDITED_WORDS or (match["mark"] and any(stem in word for stem in words.EDITED_STEMS)):
-            return match["text"], True
+        word = text[start + 1 : -1].casefold()
+        before = text[:start].rstrip(_EDGE_MARKS)
+        marked = len(before) < start
+        if word.rstrip(".") in _EDITED_WORDS or (
+            marked and 4 <= len(word) <= 45 and any(stem in word for stem in words.EDITED_STEMS)
+        ):
+            return before.rstrip(SPACES + "\n"), True
         return raw, False
 
     def _attachment(self, text: str) -> Body | None:
@@ -251,13 +249,17 @@ class BodyReader:
                 return Body("media", caption.strip())
         if not marked and "•" not in text and len(text) > 80:
             return None
-        first, _, caption = text.rpartition("\n")
-        for line, rest in ((text.partition("\n")[0], text.partition("\n")[2]), (caption, first)):
+        line, _, rest = text.partition("\n")
+        lines = [(line, rest)]
+        if rest:
+            rest, _, line = text.rpartition("\n")
+            lines.append((line, rest))
+        for line, rest in lines:
             line = line.strip(_EDGE_MARKS + SPACES)
             match = _TYPED.fullmatch(line) if line.casefold().endswith(words.OMITTED_AFTER) else None
             if match is None or (match["name"] and not marked and "•" not in line and "." not in match["name"]):
                 continue
-            word = re.sub(f"{_S}+", " ", match["word"].casefold())
+            word = _SPACING.sub(" ", match["word"].casefold())
             name = (match["name"] or "").strip(_EDGE_MARKS + SPACES) or None
             if word in _MEDIA_KINDS:
                 if name and not re.fullmatch(_FILE, name):
