@@ -212,7 +212,18 @@ def stream_rows(path: Path, reader: Any, output: TableSpec) -> None:
     schema = pa.schema([reader.schema.field(f.name) if f.name in kept else f.with_nullable(True) for f in declared])
     # Least and greatest texts of a group help no reader of ours, and cost a sixth of the writing.
     told = [field.name for field in declared if pa.types.is_primitive(field.type)]
-    options = {"compression": "zstd", "use_dictionary": sorted(kept), "write_statistics": told}
+    # Whole numbers mostly count and ids are of one length: so written they take a tenth less time and space.
+    encodings = {
+        f.name: "DELTA_BINARY_PACKED" if pa.types.is_integer(f.type) else "DELTA_LENGTH_BYTE_ARRAY"
+        for f in schema
+        if pa.types.is_integer(f.type) or (pa.types.is_string(f.type) and f.name.endswith("_id"))
+    }
+    options = {
+        "compression": "zstd",
+        "use_dictionary": sorted(kept),
+        "write_statistics": told,
+        "column_encoding": encodings,
+    }
     with pq.ParquetWriter(path, schema, **options) as writer:
         gathered: list[Any] = []
         rows = 0
