@@ -30,13 +30,17 @@ class Listening(StageContext):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.lines: list[tuple[str, str]] = []
-        self.done: list[int] = []
+        self.done: list[tuple[int, int | None]] = []
+        self.figures: dict[str, float] = {}
 
     def log(self, message: str, level: str = "info") -> None:
         self.lines.append((level, message))
 
     def progress(self, done: int, total: int | None = None, unit: str = "messages") -> None:
-        self.done.append(done)
+        self.done.append((done, total))
+
+    def profile(self, name: str, value: float) -> None:
+        self.figures[name] = value
 
 
 def run(paths: Iterable[Path], context: StageContext | None = None, **config: Any) -> list[dict[str, Any]]:
@@ -64,7 +68,7 @@ def test_rows_are_as_declared(tmp_path: Path) -> None:
     assert connection.execute(
         "SELECT count(*), count(DISTINCT event_id), min(seq), max(seq), count(DISTINCT thread_raw) FROM raw_messages"
     ).fetchone() == (502, 502, 0, 501, 1)
-    assert context.done[-1] == 502
+    assert context.done[-1] == (502, 502)
     assert connection.execute("SELECT DISTINCT length(event_id) FROM raw_messages").fetchall() == [(32,)]
 
 
@@ -86,10 +90,24 @@ def test_nothing_of_the_chat_is_logged(tmp_path: Path) -> None:
 
 
 def test_ambiguity_is_a_warning(tmp_path: Path) -> None:
-    """A guessed order of day and month is a warning that names the setting."""
+    """A guessed order of day and month is a warning that names the setting, and a figure."""
     context = Listening(tmp_path)
     run([chat(tmp_path, "a", "05/02/23, 10:00 - N: t\n")], context)
     assert any(level == "warning" and "parse.date_order" in line for level, line in context.lines)
+    assert context.figures["date_order_ambiguous"] == 1
+
+
+def test_figures_tell_how_much_was_understood(tmp_path: Path) -> None:
+    """Lines of no message, and lines of another format, are a share of those that aren't empty."""
+    context = Listening(tmp_path)
+    text = "what is this\n\n13/10/2023, 21:07 - N: t\n\nu\n[13/10/2023, 21:07:45] M: other\n"
+    assert len(run([chat(tmp_path, "a", text)], context)) == 1
+    assert context.figures == {
+        "lines": 6,
+        "lines_not_understood": 2 / 4,
+        "date_order_ambiguous": 0,
+        "merged_duplicates": 0,
+    }
 
 
 def test_nth_such_message_has_its_own_id(tmp_path: Path) -> None:
@@ -140,7 +158,14 @@ def test_later_export_adds_only_what_is_new(tmp_path: Path) -> None:
     rows = run([first, second], context)
     assert [(row["seq"], row["text"]) for row in rows] == [(0, "one"), (1, "two"), (2, "two"), (3, "three")]
     assert run([second, first]) == rows
-    assert any("3 messages are in several exports" in line for _, line in context.lines)
+    assert ("info", "2 exports of 1 chat: 4 messages; 3 more were the same") in context.lines
+    assert context.figures == {
+        "lines": 7,
+        "lines_not_understood": 0,
+        "date_order_ambiguous": 0,
+        "merged_duplicates": 3,
+    }
+    assert context.done[-1] == (7, 7)
 
 
 def test_merging_one_export_with_itself_changes_nothing(tmp_path: Path) -> None:

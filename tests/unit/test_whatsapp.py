@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,6 +70,12 @@ FAMILIES = {
     "japanese": "2023/10/05 午後9:07 - N: t\n2023/10/28 午後9:08 - M: u\n",
     "korean": "2023. 10. 5. 오후 9:07 - N: t\n2023. 10. 28. 오후 9:08 - M: u\n",
     "chinese 24 h": "[2023/10/5 21:07:45] N: t\n[2023/10/28 21:08:45] M: u\n",
+    "tamil, before": "05/10/23, பிற்பகல் 9:07 - N: t\n28/10/23, பிற்பகல் 9:08 - M: u\n",
+    "no space before the word": "10/5/23, 9:07pm - N: t\n10/28/23, 9:08pm - M: u\n",
+    "nothing after the bracket": "[05/10/2023, 21:07:45]N: t\n[28/10/2023, 21:08:45]M: u\n",
+    "with a word between": "05.10.23 um 21:07 - N: t\n28.10.23 um 21:08 - M: u\n",
+    "clock with h": "05/10/2023, 21h07 - N: t\n28/10/2023, 21h08 - M: u\n",
+    "arabic iphone": "[٥‏/١٠‏/٢٠٢٣ ٩:٠٧:٤٥ م] N: t\n[٢٨‏/١٠‏/٢٠٢٣ ٩:٠٨:٤٥ م] M: u\n",
     "arabic": "٥\u200f/١٠\u200f/٢٠٢٣، ٩:٠٧ م - N: t\n٢٨\u200f/١٠\u200f/٢٠٢٣، ٩:٠٨ م - M: u\n",
     "persian": "۲۰۲۳/۱۰/۵، ۲۱:۰۷ - N: t\n۲۰۲۳/۱۰/۲۸، ۲۱:۰۸ - M: u\n",
     "devanagari digits": "०५/१०/२०२३, २१:०७ - N: t\n२८/१०/२०२३, २१:०८ - M: u\n",
@@ -85,10 +92,9 @@ FAMILIES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_of_headers(tmp_path: Path, family: str) -> None:
     """Each family gives the same two messages, found without any setting."""
-    config = {"date_order": "ymd"} if family.startswith("swedish") else {}
     text = FAMILIES[family]
-    seconds = "45" if any(mark in text for mark in (":45", ".45")) else "00"
-    assert [short(row) for row in read_text(tmp_path, text, **config)] == [
+    seconds = "45" if any(mark in text for mark in (":45", ".45", ":٤٥")) else "00"
+    assert [short(row) for row in read_text(tmp_path, text)] == [
         (f"2023-10-05 21:07:{seconds}", "N", "text", "t"),
         (f"2023-10-28 21:08:{seconds}", "M", "text", "u"),
     ]
@@ -116,6 +122,11 @@ ORDERS = {
         "[05/02/23, 10:00:00] N: \u200e<attached: 00000004-PHOTO-2023-02-05-10-00-00.jpg>\n",
         ("dmy", "attachments", "no"),
     ),
+    "year first in two digits": (
+        "23-10-30, 10:00 - N: t\n23-10-31, 10:00 - N: t\n23-11-09, 10:00 - N: t\n",
+        ("ymd", "year first", "no"),
+    ),
+    "a year that can't be": ("23-10-05, 10:00 - N: t\n", ("ymd", "can't be a year", "no")),
     "dots": ("05.02.23, 10:00 - N: t\n", ("dmy", "dots", "no")),
     "which field varies": ("05/02/23, 10:00 - N: t\n06/02/23, 10:00 - N: t\n", ("dmy", "changes more often", "no")),
     "nothing but 12 hours": ("05/02/23, 10:00 AM - N: t\n", ("mdy", "12-hour", "yes")),
@@ -161,6 +172,9 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "attached, russian": ("PTT-20240105-WA0001.opus (файл прикреплен)", {"kind": "media", "media_type": "audio"}),
     "attached, chinese": ("STK-20240105-WA0001.webp (附件)", {"kind": "media", "media_type": "sticker"}),
+    "attached, vietnamese": ("a plan.pdf (tệp đính kèm)", {"kind": "media", "attachment": "a plan.pdf"}),
+    "attached, bulgarian": ("a plan.pdf (прикачен файл)", {"kind": "media", "attachment": "a plan.pdf"}),
+    "attached, slovak": ("a plan.pdf (súbor priložený)", {"kind": "media", "attachment": "a plan.pdf"}),
     "attached, unknown language": ("IMG-20240105-WA0001.jpg (qwx zzy)", {"kind": "media", "media_type": "image"}),
     "brackets in a sentence": ("file.txt (the old one)", {"kind": "text", "text": "file.txt (the old one)"}),
     "attached, iphone": (
@@ -186,6 +200,8 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "omitted, iphone gif": ("\u200eGIF omitted", {"kind": "media", "media_type": "gif"}),
     "omitted, iphone german": ("\u200eBild weggelassen", {"kind": "media", "media_type": "image"}),
     "omitted, iphone chinese": ("\u200e圖片已略去", {"kind": "media", "media_type": "image"}),
+    "omitted, iphone russian": ("\u200eизображение отсутствует", {"kind": "media", "media_type": "image", "text": ""}),
+    "omitted, iphone japanese": ("\u200e画像は除外されました", {"kind": "media", "media_type": "image", "text": ""}),
     "omitted document": (
         "Plan B.pdf • \u200e2 pages \u200edocument omitted",
         {"kind": "media", "attachment": "Plan B.pdf", "media_type": "document"},
@@ -239,6 +255,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "call with a length": ("\u200eVoice call, \u200e5 min", {"kind": "call"}),
     "voice call in a sentence": ("Voice call me", {"kind": "text"}),
     "view once": ("null", {"kind": "media", "text": "", "attrs": '{"view_once":true}'}),
+    "view once, in words": ("<View once voice message omitted>", {"kind": "media", "attrs": '{"view_once":true}'}),
     "empty": ("", {"kind": "media", "text": ""}),
     "many lines": ("one\n\nthree: x\n- four", {"kind": "text", "text": "one\n\nthree: x\n- four"}),
     "another style's header": (
@@ -358,6 +375,36 @@ def test_every_day_word_is_understood() -> None:
         for spelled in (word, word.upper()):
             assert headers.clock_seconds(f"1:05 {spelled}") == expected, spelled
             assert headers.clock_seconds(f"{spelled} 1:05") == expected, spelled
+
+
+def test_digits_of_every_script(tmp_path: Path) -> None:
+    """Digits of all scripts that Unicode knows are read by their value."""
+    zeros = [code for code in range(0x110000) if unicodedata.decimal(chr(code), None) == 0]
+    assert len(zeros) >= 65
+    for zero in zeros:
+        digits = {48 + i: chr(zero + i) for i in range(10)}
+        text = "05/10/2023, 21:07 - N: t\n28/10/2023, 21:08 - M: u 7\n"
+        rows = read_text(
+            tmp_path, text[:20].translate(digits) + text[20:25] + text[25:45].translate(digits) + text[45:]
+        )
+        assert [short(row)[:2] for row in rows] == [("2023-10-05 21:07:00", "N"), ("2023-10-28 21:08:00", "M")], hex(
+            zero
+        )
+
+
+def test_words_of_different_length(tmp_path: Path) -> None:
+    """Half the day has a longer word in some languages."""
+    text = "".join(
+        f"{day}/10/23, {hour}:07 {word} - N: t\n"
+        for day, hour, word in ((26, 12, "PG"), (27, 9, "PTG"), (28, 9, "PG"), (29, 12, "PTG"), (30, 0, "PTG"))
+    )
+    assert [str(row["ts"])[5:16] for row in read_text(tmp_path, text)] == [
+        "10-26 00:07",
+        "10-27 21:07",
+        "10-28 09:07",
+        "10-29 12:07",
+        "10-30 12:07",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -500,7 +547,26 @@ def test_lines_that_differ_from_the_rest(tmp_path: Path, block_bytes: int) -> No
         ("2023-10-13 21:09:00", "Ana", "text", "é\n31/02/2023, 21:10 - Bo: no"),
         ("2023-10-13 21:11:00", None, "system", "a \ufffd"),
     ]
-    assert reading.counts == {"lines": 7, "headers": 5, "continuations": 2, "before the first message": 0}
+    assert reading.counts == {
+        "lines": 7,
+        "headers": 5,
+        "continuations": 2,
+        "before the first message": 0,
+        "empty": 1,
+        "not understood": 1,
+    }
+
+
+def test_lines_that_are_not_understood(tmp_path: Path) -> None:
+    """Lines before the first message, and lines of another phone's format, are counted: a sign of a wrong reading."""
+    path = tmp_path / "c.txt"
+    path.write_text(
+        "a preamble\n\n13/10/2023, 21:07 - N: x\n[13/10/2023, 21:07:45] N: y\n10/13/23, 9:07 PM - N: z\n"
+        "45/10/2023, 21:07 - N: w\n2 eggs, 3 - 4 lemons\n13.10. at 21:00\n14/10/2023, 21:07 - N: x\n"
+    )
+    rows, reading = read(path, block_bytes=50)
+    assert len(rows) == 2
+    assert (reading.counts["lines"], reading.counts["empty"], reading.counts["not understood"]) == (9, 1, 4)
 
 
 def test_endless_message_is_refused(tmp_path: Path) -> None:

@@ -93,8 +93,9 @@ FIGURES: Mapping[str, Figure] = {
     "quiet_share": Figure(
         "share of messages in the quietest six hours of the local day", "share", "{value} of the messages come then"
     ),
+    "lines": Figure("lines of the exports", "count", "{value} lines were read", grows=True),
     "lines_not_understood": Figure(
-        "share of the export's lines that are part of no message",
+        "share of the exports' lines, without empty ones, that are part of no message or look like another format",
         "share",
         "{value} of the lines were not understood",
         "high",
@@ -103,6 +104,11 @@ FIGURES: Mapping[str, Figure] = {
         "whether the order of day and month is a guess", "flag", "whether the date order is a guess: {value}"
     ),
     "leaks": Figure("places that give somebody away and were laid out all the same", "count", "{value} leaks"),
+    "merged_duplicates": Figure(
+        "messages that another export of the same chat holds too",
+        "count",
+        "{value} messages were in several exports",
+    ),
     "redactions": Figure("names and personal data replaced in bodies", "count", "{value} replaced", "both", grows=True),
     "opted_out": Figure("people who asked to be left out", "count", "{value} people opted out"),
     "links": Figure("share of messages with a link", "share", "{value} of the messages have a link", "both"),

@@ -56,7 +56,7 @@ def parse(
         files: Exports, each a zip, a text or a folder.
         config: `parse.*` and `site.tenant`.
         run_id: Unused; every stage has it.
-        context: Gets what was decided about the format, counts, and progress; never text of the chat.
+        context: Gets what was decided about the format, counts, figures and progress; never text of the chat.
         sources: The sources to choose from, by name. None: the installed ones.
 
     Raises:
@@ -64,38 +64,73 @@ def parse(
         ConfigError: `parse.source` is unknown.
     """
     sources = known_sources() if sources is None else sources
+    told = _Told(context)
     if len(files.paths) == 1:
-        batches = _numbered(_progress(_export(files.paths[0], 0, config, context, sources), context))
+        batches = _numbered(_export(files.paths[0], 0, config, told, sources))
         # The first batch is read here, so that an export that can't be read fails before anything is written.
         first = next(batches, None)
         if first is None:
             raise _empty()
-        return pa.RecordBatchReader.from_batches(_SCHEMA, _chain(first, batches))
-    return _merged(files.paths, config, context, sources)
+        return pa.RecordBatchReader.from_batches(_SCHEMA, _all(first, batches, told))
+    return _merged(files.paths, config, told, sources)
 
 
 def _empty() -> ExportError:
     return ExportError("no chat in it: not one message was found", hint="give the export as the app made it")
 
 
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _all(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch], told: _Told) -> Iterator[pa.RecordBatch]:
     yield first
     yield from rest
+    told.finish(merged=0)
 
 
-def _progress(batches: Iterator[pa.RecordBatch], context: StageContext) -> Iterator[pa.RecordBatch]:
-    done = 0
-    for batch in batches:
-        done += len(batch)
-        context.progress(done)
-        yield batch
+class _Told:
+    """What is told of exports while they are read, and in figures at the end."""
+
+    def __init__(self, context: StageContext) -> None:
+        self._context = context
+        self._messages = 0
+        self._lines = Counter[str]()
+        self._guessed = False
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Record a line, which holds no text of the chat."""
+        self._context.log(message, level)
+
+    def decided(self, label: str, decided: Mapping[str, str]) -> None:
+        """What an export's format was taken for."""
+        if decided.get("ambiguous") == "yes":
+            self._guessed = True
+            self.log(f"{label}: the order of day and month is a guess; set parse.date_order if it is wrong", "warning")
+
+    def read(self, batch: pa.RecordBatch) -> None:
+        """So many more messages."""
+        self._messages += len(batch)
+        self._context.progress(self._messages)
+
+    def counted(self, counts: Mapping[str, int]) -> None:
+        """An export came to its end."""
+        self._lines.update(counts)
+
+    def finish(self, *, merged: int) -> None:
+        """All exports are read, and `merged` messages left out that were there already."""
+        lines = self._lines
+        self._context.progress(self._messages, self._messages)
+        if lines["lines"]:
+            self._context.profile("lines", lines["lines"])
+            self._context.profile(
+                "lines_not_understood", lines["not understood"] / max(lines["lines"] - lines["empty"], 1)
+            )
+        self._context.profile("date_order_ambiguous", self._guessed)
+        self._context.profile("merged_duplicates", merged)
 
 
 def _export(
     path: Path,
     number: int,
     config: Config,
-    context: StageContext,
+    told: _Told,
     sources: Mapping[str, Source],
     thread: str | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -105,18 +140,18 @@ def _export(
         reading = source.read(archive, config.parse)
         label = f"export {number + 1}"
         decided = "; ".join(f"{name}: {value}" for name, value in reading.decided.items())
-        context.log(f"{label}: {source.title}, {archive.kind}; {decided}")
-        if reading.decided.get("ambiguous") == "yes":
-            context.log(
-                f"{label}: the order of day and month is a guess; set parse.date_order if it is wrong", "warning"
-            )
+        told.log(f"{label}: {source.title}, {archive.kind}; {decided}")
+        told.decided(label, reading.decided)
         if archive.refused:
-            context.log(f"{label}: {archive.refused} members with unsafe names were left out", "warning")
+            told.log(f"{label}: {archive.refused} members with unsafe names were left out", "warning")
         if archive.encrypted:
-            context.log(f"{label}: {archive.encrypted} members are protected by a password", "warning")
+            told.log(f"{label}: {archive.encrypted} members are protected by a password", "warning")
         thread = thread or thread_id(source.name, reading.title)
-        yield from ahead(_identified(reading, source.name, thread, number, config.site.tenant))
-        context.log(f"{label}: {', '.join(f'{count} {name}' for name, count in reading.counts.items())}")
+        for batch in ahead(_identified(reading, source.name, thread, number, config.site.tenant)):
+            told.read(batch)
+            yield batch
+        told.log(f"{label}: {', '.join(f'{count} {name}' for name, count in reading.counts.items())}")
+        told.counted(reading.counts)
 
 
 def thread_id(source: str, title: str | None) -> str:
@@ -262,7 +297,7 @@ def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _merged(
-    paths: tuple[Path, ...], config: Config, context: StageContext, sources: Mapping[str, Source]
+    paths: tuple[Path, ...], config: Config, told: _Told, sources: Mapping[str, Source]
 ) -> pa.RecordBatchReader:
     """Several exports as one table: each message once, chats one after the other."""
     # Takes a while to import, and a single export does without.
@@ -275,7 +310,7 @@ def _merged(
     counts: list[int] = []
     for number, path in enumerate(paths):
         counts.append(0)
-        for batch in _numbered(_progress(_export(path, number, config, context, sources, threads[number]), context)):
+        for batch in _numbered(_export(path, number, config, told, sources, threads[number])):
             connection.register("batch", pa.Table.from_batches([batch]))
             connection.execute(f"INSERT INTO raw SELECT *, {number} FROM batch")
             counts[-1] += len(batch)
@@ -284,9 +319,11 @@ def _merged(
         raise _empty()
     connection.execute(_MERGE)
     left = _number(connection, "SELECT count(*) FROM merged")
-    context.log(
-        f"{len(paths)} exports, {len(set(threads))} chats: {sum(counts) - left} messages are in several exports"
+    merged, chats = sum(counts) - left, len(set(threads))
+    told.log(
+        f"{len(paths)} exports of {chats} chat{'' if chats == 1 else 's'}: {left} messages; {merged} more were the same"
     )
+    told.finish(merged=merged)
     columns = ", ".join(f'"{name}"' for name in RAW_MESSAGES.names)
     return connection.execute(f"SELECT {columns} FROM merged ORDER BY first_export, seq").to_arrow_reader(50_000)
 

@@ -48,7 +48,7 @@ _ANGLE = re.compile(
 )
 _OLD_ANGLE = re.compile(rf"(?P<name>{_FILE}){_S}<(?P<word>[^<>\n.:]{{3,30}})>(?:\n(?P<caption>[\s\S]*))?")
 _ATTACHED_WORDS = re.compile(
-    "attached|anexad|adjunt|angehängt|anhang|joint|allegat|bijgevoegd|прикреплен|прикріплен|附件|附加|添付|첨부|eklendi|załącz|terlampir|dilampirkan|liite|bifogad|vedhæft|vedlagt|přilož|csatol|atașat|مرفق|المرفق|ضمیمه|מצורף|संलग्न|συνημμ",
+    "attached|anexad|adjunt|angehängt|anhang|joint|allegat|bijgevoegd|прикріплен|附件|附加|添付|첨부|eklendi|załącz|terlampir|dilampirkan|liite|bifogad|vedhæft|vedlagt|přilož|prilož|đính|แนบ|прикреп|прикач|əlavə|csatol|atașat|مرفق|المرفق|ضمیمه|מצורף|संलग्न|συνημμ",
     re.IGNORECASE,
 )
 _WHOLE_ANGLE = re.compile(r"<([^<>\n]{3,45})>")
@@ -242,6 +242,8 @@ class BodyReader:
         if match := _WHOLE_ANGLE.match(text):
             word = match[1].strip(_EDGE_MARKS + SPACES).casefold()
             caption = text[match.end() :]
+            if word in words.VIEW_ONCE and not caption:
+                return _WHOLE[word]
             known = word in _OMITTED_WORDS or (
                 any(stem in word for stem in words.MEDIA_STEMS) and any(stem in word for stem in words.OMITTED_STEMS)
             )

@@ -5,7 +5,8 @@
 A style is found by counting: the shape that most header-like lines share is the file's, and a line of another shape is
 text. Then the order of day and month is decided from the dates of the whole file, by the first of these that proves it:
 
-1. a four-digit first field is the year;
+1. a four-digit first field is the year, and so is one of two digits if the last field can't be a year or if time then
+   runs forwards and otherwise doesn't;
 2. a field above 12 is the day;
 3. read in the right order, time runs forwards;
 4. names of attached files hold their date;
@@ -24,7 +25,17 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-__all__ = ["MARKS", "Decision", "HeaderStyle", "clock_seconds", "date_fields", "decide_order", "find_style"]
+__all__ = [
+    "LIKE_HEADER",
+    "MARKS",
+    "Decision",
+    "HeaderStyle",
+    "clock_seconds",
+    "date_fields",
+    "decide_order",
+    "find_style",
+    "is_like_header",
+]
 
 MARKS = "\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 """Characters without width, as the inside of a character class of `re`."""
@@ -55,6 +66,9 @@ def _squeeze(text: str) -> str:
 _WORD = "|".join(
     re.escape(word).replace(r"\ ", f"[{SPACES}]?") for word in sorted(_DAY_WORDS, key=lambda word: (-len(word), word))
 )
+FIRST_YEAR = 9
+"""Of WhatsApp, in two digits."""
+
 _M = f"[{MARKS}]*"
 _S = f"[{SPACES}]"
 _GENERIC = re.compile(
@@ -67,6 +81,16 @@ _GENERIC = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _PRE = re.compile(rf"(?P<word>{_WORD}){_S}*$", re.IGNORECASE)
+
+
+LIKE_HEADER = rf"^{_M}\[?{_M}\pN{{1,4}}{_M}[/.\-年년][^\n]{{1,60}}\pN{{2}}"
+"""A regex (RE2) that finds every line that `is_like_header` is to look at, and few others."""
+
+
+def is_like_header(line: str) -> bool:
+    """Whether a line begins with a header of any shape."""
+    match = _GENERIC.match(line)
+    return match is not None and _style_of(match) is not None
 
 
 @dataclass(frozen=True)
@@ -146,9 +170,9 @@ class HeaderStyle:
         return f"[{chr(ord(self.zero) + low)}-{chr(ord(self.zero) + high)}]"
 
     def first_bytes(self) -> bytes:
-        """What the UTF-8 of a header may begin with."""
-        first = "[" if self.bracket else "".join(chr(ord(self.zero) + digit) for digit in range(10))
-        return bytes({char.encode()[0] for char in first + "\u200e\ufeff"})
+        """What the UTF-8 of a header of this shape, or one much like it, may begin with."""
+        digits = "".join(chr(ord(zero) + digit) for zero in ("0", self.zero) for digit in range(10))
+        return bytes({char.encode()[0] for char in f"[{digits}\u200e\ufeff"})
 
 
 def _spaced(text: str) -> str:
@@ -274,11 +298,18 @@ def decide_order(
     def order(day_first: bool) -> str:
         return ("ydm" if day_first else "ymd") if year_first else ("dmy" if day_first else "mdy")
 
-    if style.year_digits == 2:
-        impossible = [fields for fields in dates if fields[0] > 31 or (fields[0] > 12 and fields[1] > 12)]
-        if dates and len(impossible) == len(dates):
-            return "ymd", "the first field can't be a day", False
+    def backward(*places: int) -> int:
+        return sum(tuple(a[i] for i in places) > tuple(b[i] for i in places) for a, b in pairwise(dates))
+
+    day_first_back, month_first_back = backward(style.year, second, first), backward(style.year, first, second)
     distinct = set(dates)
+    if style.year_digits == 2 and all(fields[1] <= 12 and fields[2] <= 31 for fields in distinct):
+        if distinct and all(fields[0] > 31 for fields in distinct):
+            return "ymd", "the first field can't be a day", False
+        if min(fields[0] for fields in distinct) >= FIRST_YEAR > min(fields[2] for fields in distinct):
+            return "ymd", "the last field can't be a year of WhatsApp", False
+        if backward(0, 1, 2) < min(day_first_back, month_first_back):
+            return "ymd", "time runs forwards with the year first", False
     above_first = sum(fields[first] > 12 for fields in distinct)
     above_second = sum(fields[second] > 12 for fields in distinct)
     if year_first and above_first <= above_second:
@@ -287,11 +318,6 @@ def decide_order(
         which = "first" if above_first > above_second else "second"
         return order(above_first > above_second), f"the {which} field goes above 12", False
 
-    def backward(day: int, month: int) -> int:
-        keys = [(fields[style.year], fields[month], fields[day]) for fields in dates]
-        return sum(later < earlier for earlier, later in pairwise(keys))
-
-    day_first_back, month_first_back = backward(first, second), backward(second, first)
     if day_first_back != month_first_back:
         return order(day_first_back < month_first_back), "time runs forwards in this order", False
     votes = Counter[bool]()

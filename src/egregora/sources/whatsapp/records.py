@@ -31,7 +31,15 @@ from egregora.errors import ExportError
 from egregora.sources.ahead import ahead
 from egregora.sources.whatsapp import words
 from egregora.sources.whatsapp.bodies import CANDIDATES, WHOLE_BODIES, Body, BodyReader
-from egregora.sources.whatsapp.headers import MARKS, SPACES, Decision, clock_seconds, date_fields
+from egregora.sources.whatsapp.headers import (
+    LIKE_HEADER,
+    MARKS,
+    SPACES,
+    Decision,
+    clock_seconds,
+    date_fields,
+    is_like_header,
+)
 
 if TYPE_CHECKING:
     from egregora.sources.archive import Archive
@@ -45,6 +53,7 @@ MAX_MESSAGE_BYTES = 64 << 20
 
 _LONGEST_HEADER = 120
 """In bytes. A longer one is read too, but not as fast."""
+COUNTS = ("lines", "headers", "continuations", "before the first message", "empty", "not understood")
 _DAY = 86_400_000_000
 _NONE = np.iinfo(np.int64).min
 """No such day, or no such time."""
@@ -310,7 +319,9 @@ def read_records(
     """The chat's messages in the file's order, as `sources.Reading.batches` wants them.
 
     `counts` gets `lines`, `headers`, `continuations` and `before the first message`, so that in the end
-    `lines == headers + continuations + before`. Each block of `block_bytes` becomes a batch.
+    `lines == headers + continuations + before`; and of these lines those that are `empty`, and those that are
+    `not understood`: before the first message, or like a header of another shape. Each block of `block_bytes` becomes
+    a batch.
 
     Raises:
         ExportError: while it is gone through: the archive is damaged, or a message is longer than any can be.
@@ -348,8 +359,7 @@ class _Cutter:
         self._known: set[str] = set()
         self._tail = b""
         self._counts = counts
-        for name in ("lines", "headers", "continuations", "before the first message"):
-            counts[name] = 0
+        counts.update(dict.fromkeys(COUNTS, 0))
 
     def _usual(self, sample: str, style: HeaderStyle) -> tuple[_Literal, _Literal, int]:
         """What nearly all headers have between date and clock, after the clock, and how long the clock's word is."""
@@ -386,7 +396,7 @@ class _Cutter:
             return None
         text = _Text(whole)
         lines = np.concatenate(([0], np.flatnonzero(text.bytes == ord("\n")) + 1)).astype(np.int32)
-        heads, rests, moments = self._headers(text, lines[:-1], lines[1:])
+        heads, rests, moments, strange = self._headers(text, lines[:-1], lines[1:])
         # What waited begins with a header, and its lines are counted when it leaves.
         first = int(heads[0]) if len(heads) else len(whole)
         if last:
@@ -394,21 +404,29 @@ class _Cutter:
         elif len(heads):
             self._tail = whole[heads[-1] :] + self._tail
         stop = int(heads[-1]) if len(heads) else first
-        headers, before = max(len(heads) - 1, 0), int(np.searchsorted(lines, first))
-        self._counts["lines"] += int(np.searchsorted(lines, stop))
-        self._counts["headers"] += headers
-        self._counts["before the first message"] += before
-        self._counts["continuations"] = (
-            self._counts["lines"] - self._counts["headers"] - self._counts["before the first message"]
-        )
+        headers = max(len(heads) - 1, 0)
+        before, done = np.searchsorted(lines, (first, stop)).tolist()
+        blank = np.diff(lines) == 1
+        for name, number in (
+            ("lines", done),
+            ("headers", headers),
+            ("continuations", done - before - headers),
+            ("before the first message", before),
+            ("empty", int(blank[:done].sum())),
+            ("not understood", before - int(blank[:before].sum()) + int(((strange >= first) & (strange < stop)).sum())),
+        ):
+            self._counts[name] += number
         if not headers:
             return None
         stops = heads[1:] - 1  # without the last line's end
         authors, names, bodies = self._author_and_body(text, rests[:headers], stops)
         return _Records(moments[:headers], authors, [self._author(name)[0] for name in names], bodies)
 
-    def _headers(self, text: _Text, lines: Places, stops: Places) -> tuple[Places, Places, Ints]:
-        """Of lines by beginning and end: where those with a header begin, where it ends, and its time."""
+    def _headers(self, text: _Text, lines: Places, stops: Places) -> tuple[Places, Places, Ints, Places]:
+        """Of lines by beginning and end: where those with a header begin, where it ends, and its time.
+
+        And where those begin that only look like one.
+        """
         may = self._begins[text.bytes[lines]]
         lines, stops = lines[may], stops[may]
         date_stops, clock_starts, _ = text.find(self._gap, lines, stops)
@@ -417,10 +435,12 @@ class _Cutter:
         days, clocks = np.full((2, len(lines)), _NONE)
         days[near] = self._clock.days.all(text.pieces(lines[near], date_stops[near]))
         clocks[near] = self._clock.times(text, clock_starts[near], clock_stops[near])
-        # A mark, another kind of space or a day that doesn't exist: one by one.
+        # A mark, another kind of space, a day that doesn't exist, another shape: one by one.
         odd = np.flatnonzero((days == _NONE) | (clocks == _NONE))
         if len(odd):
-            odd = odd[pc.match_substring_regex(text.pieces(lines[odd], stops[odd]), self._header).to_numpy(False)]
+            like = pc.match_substring_regex(text.pieces(lines[odd], stops[odd]), LIKE_HEADER)
+            odd = odd[like.to_numpy(zero_copy_only=False)]
+        strange = []
         for i in odd.tolist():
             start = int(lines[i])
             line = text.data[start : stops[i]].decode()
@@ -428,8 +448,11 @@ class _Cutter:
             if match is not None:
                 days[i], clocks[i] = self._clock.days[line[: match.end(1)]], self._clock.clocks[match[2]]
                 rests[i] = start + len(line[: match.end()].encode())
+            if _NONE in (days[i], clocks[i]) and is_like_header(line):
+                strange.append(start)
         possible = (days != _NONE) & (clocks != _NONE)
-        return lines[possible], rests[possible], self._clock.moments(days[possible], clocks[possible])
+        moments = self._clock.moments(days[possible], clocks[possible])
+        return lines[possible], rests[possible], moments, np.array(strange, np.int32)
 
     def _author_and_body(self, text: _Text, rests: Places, stops: Places) -> tuple[Places, list[str], pa.Array]:
         """For each record the number of its author (-1 in a notice), the authors by number, and the bodies."""

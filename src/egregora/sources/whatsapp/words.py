@@ -77,7 +77,8 @@ CONTACT_CARD = (
 OMITTED_AFTER = (
     "omitted", "weggelassen", "ausgeschlossen", "ocultado", "ocultada", "oculto", "oculta", "omitido",
     "omitida", "omitidos", "omesso", "omessa", "weggelaten", "absent", "absente", "omis", "omise", "пропущен",
-    "пропущено", "пропущена", "опущен", "не включено", "已略去", "已省略", "已忽略", "を除外しました", "省略",
+    "пропущено", "пропущена", "опущен", "не включено", "отсутствует", "已略去", "已省略", "已忽略",
+    "を除外しました", "は除外されました", "省略",
     "なし", "생략됨", "제외됨", "dahil edilmedi", "atlandı", "tidak disertakan", "pominięto", "pominięte",
     "jätetty pois", "udeladt", "utelatt", "utelämnad", "utelämnat", "לא נכלל", "הושמט", "הושמטה", "محذوفة",
     "تم استبعاد", "παραλείφθηκε",
