@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from egregora.database.sql import literal
+from egregora.errors import RunLookupError
 from egregora.observe.lineage import Graph, ancestors
-from egregora.observe.runs import Row, find_run, select_runs
+from egregora.observe.runs import Row, find_run, run_prefixes, select_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,6 +135,7 @@ class Changes:
             code differ, and runs (these ones too) that read another export or table from outside.
         path: The pairs of runs upstream through which they came, the first stage first.
         result: How their results differ; None where that isn't known.
+        prefixes: Beginnings of the ids of the runs in it, as they can be typed.
     """
 
     old: Row
@@ -144,6 +146,12 @@ class Changes:
     beginnings: tuple[Beginning, ...] = ()
     path: tuple[tuple[Row, Row], ...] = ()
     result: RowChanges | None = None
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Whether all that went into both could be identified; else other parts than `parts` may differ, too."""
+        return _is_known(self.old) and _is_known(self.new)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -157,8 +165,8 @@ class Beginning:
 
     Attributes:
         old, new: The runs.
-        kind: `config`, `code`, `outside` (an export or a table from outside), or `result` (the same went in, and
-            something else came out).
+        kind: `config`, `code`, `outside` (an export or a table from outside), `result` (the same went in, and something
+            else came out), or `unknown` (what went in could not be identified).
         settings, code: What differs, if it is that.
         rows: How their results differ, of `outside`; None where that isn't known.
     """
@@ -174,20 +182,53 @@ class Beginning:
 # -- which runs -------------------------------------------------------------------------------------------------------
 
 
-def compare_runs(storage: StorageManager, old: str, new: str) -> Changes:
+def compare_runs(storage: StorageManager, old: str, new: str = "") -> Changes:
     """What differs between two runs, rows of their results included.
+
+    Of runs of different stages only what both have is compared: the settings that both read, the code that is part of
+    both, and the rows by the columns that both results have.
 
     Args:
         storage: The site's records.
-        old, new: See `find_run`.
+        old, new: See `find_run`. Without a second one, the first is compared with the completed run of its stage before
+            it.
 
     Raises:
-        RunLookupError: there is no such run, or there are several.
+        RunLookupError: there is no such run, there are several, or there is none before it.
         StorageError: the site's records can't be read.
     """
     with storage.reading() as con:
-        found = changes_between(con, find_run(con, old), find_run(con, new))
+        first = find_run(con, old)
+        if new:
+            second = find_run(con, new)
+        else:
+            before, second = completed_before(con, first), first
+            if before is None:
+                raise RunLookupError(
+                    f"there is nothing to compare run {first['run_id'][:8]} with: no run of {first['stage']} has "
+                    "completed before it",
+                    hint=f"name another one: egregora runs diff {first['run_id'][:8]} RUN; see them with: "
+                    "egregora runs tail",
+                )
+            first = before
+        found = changes_between(con, first, second)
+        if first["stage"] != second["stage"]:
+            found = _in_common(found)
+        mentioned = [first, second, *(run for begun in found.beginnings for run in (begun.old, begun.new))]
+        found = replace(found, prefixes=run_prefixes(con, list({run["run_id"]: run for run in mentioned}.values())))
     return with_rows(storage, found)
+
+
+def _in_common(found: Changes) -> Changes:
+    """Of runs of different stages, what of it can be compared."""
+    return replace(
+        found,
+        settings=tuple(change for change in found.settings if change.old is not None and change.new is not None),
+        code=tuple(change for change in found.code if change.how == "changed" and change.kind != "function"),
+        inputs=(),
+        beginnings=(),
+        path=(),
+    )
 
 
 def completed_before(con: duckdb.DuckDBPyConnection, row: Row) -> Row | None:
@@ -243,6 +284,11 @@ def with_rows(storage: StorageManager, found: Changes) -> Changes:
 
 def _differ(old: Row, new: Row, part: str) -> bool:
     return bool(old[f"{part}_hash"] != new[f"{part}_hash"])
+
+
+def _is_known(row: Row) -> bool:
+    """Whether all that went into a run could be identified."""
+    return str(row["input_fingerprint"]).startswith("sha256:")
 
 
 def _parts(row: Row) -> dict[str, str]:
@@ -305,7 +351,7 @@ def _beginnings(
             if _differ(old, new, kind):
                 note(kind, old, new)
         if not changed and not any(_differ(old, new, part) for part in ("input", "config", "code")):
-            note("result", old, new)
+            note("result" if _is_known(old) and _is_known(new) else "unknown", old, new)
 
     visit(old, new, upstream=False)
     return tuple(found.values()), tuple(path)
@@ -580,14 +626,17 @@ class _Pair:
         sides = ", ".join(self._told(f"{side}.", name) for name in shown for side in ("o", "n"))
         # Which columns differ is told of raw rows too; what stands in them is not.
         flags = ", ".join(tests) or "false"
+        kind = f"CASE WHEN {here} IS NULL THEN 0 WHEN {there} IS NULL THEN 1 ELSE 2 END"
+        # Of each kind as many as of the others, as far as there are any.
         found = self.con.execute(
-            f"SELECT {there}, {here}, [{flags}], {sides} FROM {self._joined()} "
+            f"SELECT {kind} AS kind, row_number() OVER (PARTITION BY {kind} ORDER BY {self._order()}) AS turn, "
+            f"{there}, {here}, [{flags}], {sides} FROM {self._joined()} "
             f"WHERE {there} IS NULL OR {here} IS NULL OR {' OR '.join(tests) or 'false'} "
-            f"ORDER BY {here} IS NOT NULL AND {there} IS NOT NULL, {there} IS NULL, "
-            f"{self._order()} LIMIT {int(limit)}"
+            f"ORDER BY turn, kind LIMIT {int(limit)}"
         ).fetchall()
+        found.sort(key=lambda row: row[:2])
         rows = []
-        for before, after, differ, *values in found:
+        for _, _, before, after, differ, *values in found:
             pairs = {name: [values[2 * i], values[2 * i + 1]] for i, name in enumerate(shown)}
             if before is not None and after is not None:
                 names = [name for name, differs in zip(self.compared, differ, strict=False) if differs]

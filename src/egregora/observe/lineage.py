@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from egregora.database.sql import literal
-from egregora.observe.runs import Row, find_run, runs_by_ids
+from egregora.observe.runs import Row, find_run, run_prefixes, runs_by_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import duckdb
 
@@ -32,12 +32,14 @@ class Graph:
         runs: Rows by run id.
         edges: Pairs of run ids: whose output, read by whom.
         left_out: How many runs more there are than are given.
+        prefixes: Beginnings of the runs' ids, as they can be typed.
     """
 
     start: tuple[str, ...]
     runs: dict[str, Row]
     edges: tuple[tuple[str, str], ...]
     left_out: int = 0
+    prefixes: Mapping[str, str] = field(default_factory=dict)
 
     def inputs_of(self, run_id: str) -> list[Row]:
         """The runs whose output a run read, oldest first."""
@@ -103,4 +105,5 @@ def _graph(con: duckdb.DuckDBPyConnection, start: tuple[str, ...], found: dict[s
         f"AND parent_run_id IN ({listed}) ORDER BY ALL"
     ).fetchall()
     rows = {row["run_id"]: row for row in runs_by_ids(con, nearest)}
-    return Graph(start, rows, tuple((str(a), str(b)) for a, b in edges), len(found) - len(nearest))
+    pairs = tuple((str(source), str(reader)) for source, reader in edges)
+    return Graph(start, rows, pairs, len(found) - len(nearest), run_prefixes(con, list(rows.values())))

@@ -167,7 +167,9 @@ def why_changed(changes: Changes, prefixes: Mapping[str, str]) -> list[str]:
                 what = f"{by(begun.new)} read {read}"
             rows = begun.rows and not begun.rows.same and rows_said(begun.rows, noun_of(begun.new["stage"]))
             said.append(f"{what}: {rows}" if rows else what)
-        elif begun.kind == "result":
+        elif begun.kind == "unknown":
+            said.append(f"{by(begun.new)} gave another result; what went into it could not be identified")
+        else:
             said.append(f"{by(begun.new)} gave another result from the same input, settings and code")
     if "code" in changes.parts:
         said.append(f"its code changed{_told(code_said(changes.code))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from egregora.observe.changes import Changes
     from egregora.observe.explain import Explanation
 
-__all__ = ["changes_object", "explain", "register"]
+__all__ = ["changes_object", "explain", "headed", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,13 +59,19 @@ def _lines(found: Explanation, site: str | None, width: int | None) -> list[Line
     ago = f", {render.span(render.elapsed(row['started_at']))} ago" if row["status"] != "running" else ""
     run = found.prefixes.get(row["run_id"], row["run_id"][:8])
     lines = render.fold([(found.said, f"bold {style}"), (f"{ago} (run {run})", "dim")], width)
-    for number, cause in enumerate(found.causes):
-        lines += _beside("Why" if not number else "", [(_sentence(cause), "")], width)
+    lines += headed("Why", list(map(_sentence, found.causes)), width)
     for number, step in enumerate(found.next):
         lines += _step("Next" if not number else "", with_site(step.command, site), with_site(step.why, site), width)
     for heading, said in found.facts.items():
-        for number, text in enumerate(said):
-            lines += _beside(heading if not number else "", [(text, "")], width)
+        lines += headed(heading, said, width)
+    return lines
+
+
+def headed(heading: str, said: Iterable[str], width: int | None) -> list[Line]:
+    """Sentences beside a heading, each on a line of its own."""
+    lines: list[Line] = []
+    for text in said:
+        lines += _beside(heading if not lines else "", [(text, "")], width)
     return lines
 
 
