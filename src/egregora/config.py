@@ -193,6 +193,12 @@ class LlmConfig(_Section):
     """How long an answer may take."""
     retries: int = _unhashed(4, ge=0, le=20)
     """How often a question is sent again when the service is busy, fails or can't be reached."""
+    budget_usd: float | None = _unhashed(None, ge=0, examples=[1.0])
+    """What one `egregora write` may cost, in US dollars; it stops before that would be passed. Not set: no limit."""
+    max_calls: int | None = _unhashed(None, ge=0, examples=[100])
+    """How many calls one `egregora write` may make, failed ones included. Not set: no limit."""
+    replay: Literal["off", "record", "replay"] = _unhashed("off")
+    """`record` keeps every question with its answer in the site; `replay` answers from there, without a network."""
 
 
 class Config(_Section):

@@ -16,10 +16,12 @@ from pydantic import BaseModel, Field
 from egregora.config import Config
 from egregora.database.columns import Column, TableSpec
 from egregora.database.storage import StorageManager
-from egregora.errors import AnswerError, ConfigError, EgregoraError, ModelError, PrivacyError
+from egregora.errors import AnswerError, BudgetError, ConfigError, EgregoraError, ModelError, PrivacyError
 from egregora.llm import MODEL_KEYS, ask
-from egregora.pipeline.runner import run_stage_with_tracking
-from egregora.pipeline.stage import PrivacyPass, StageContext
+from egregora.observe.checkpoints import plan_gc
+from egregora.pipeline.rehearsal import rehearse_stage
+from egregora.pipeline.runner import run_stage, run_stage_with_tracking
+from egregora.pipeline.stage import PrivacyPass, Stage, StageContext
 from egregora.testing_llm import Asked, Reply, ScriptedServer
 
 Ask = Callable[..., list[Any]]
@@ -303,3 +305,147 @@ def test_what_is_missing_is_told_with_what_to_type(
     assert isinstance(cause, (ConfigError, ModelError))
     assert says in str(cause).lower()
     assert hint in caught.value.hint
+
+
+# -- limits
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_no_more_calls_than_allowed(storage: StorageManager, ask: Ask, concurrency: int) -> None:
+    """It stops before the limit is passed, keeps what is done, and goes on from there."""
+    with ScriptedServer(titled) as server:
+        with pytest.raises(
+            BudgetError, match=r"^5 of 9 windows, 4 not started: the limit of 5 calls is reached"
+        ) as stop:
+            write(storage, settings(server, max_calls=5, concurrency=concurrency), 9)
+        assert "--max-calls" in stop.value.hint
+        assert len(server.asked) == 5
+        storage = again(storage)
+        assert len(write(storage, settings(server, max_calls=4, concurrency=concurrency), 9)) == 9
+        assert len(server.asked) == 9
+        storage.close()
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_budget_is_never_passed(storage: StorageManager, ask: Ask, concurrency: int) -> None:
+    """Calls under way count with the worst that they can cost; where they may leave room, it waits for them."""
+
+    def script(asked: Asked) -> Reply:
+        # A fifth of the worst: the output may be ten times as long.
+        return Reply({"title": "t"}, input_tokens=1_000, output_tokens=4_000, delay=0.02)
+
+    # 0.15 and 0.60 dollars a million tokens: 0.00255 a call, 0.02475 and a little at the worst.
+    with ScriptedServer(script) as server:
+        limits = {"budget_usd": 0.05, "max_output_tokens": 40_000, "concurrency": concurrency}
+        with pytest.raises(BudgetError, match=r"could pass the budget of \$0\.05") as stop:
+            write(storage, settings(server, **limits), 30)
+        assert "--budget" in stop.value.hint
+        spent = ask(storage, "SELECT sum(cost_usd) FROM llm_calls")[0]
+        # A call that would still have fitted at its worst was made.
+        assert 0.05 - 0.0352 <= spent <= 0.05
+        assert len(server.asked) == round(spent / 0.00255)
+
+
+def test_a_budget_needs_a_price(storage: StorageManager) -> None:
+    """With a model whose price nobody knows a budget can't be kept, so nothing is sent."""
+    with ScriptedServer(titled) as server:
+        with pytest.raises(EgregoraError, match="the price of openai:home-made is not known") as caught:
+            write(storage, settings(server, model="openai:home-made", budget_usd=1.0))
+        assert "--max-calls" in caught.value.hint
+        assert server.asked == []
+
+
+# -- the record
+
+
+def test_what_is_on_record_needs_no_network(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
+    """Another copy of the site comes to the same result from the replies, and asks nobody."""
+
+    def script(asked: Asked) -> Reply:
+        return titled(asked) if asked.again or "01" not in asked.prompt else Reply({"title": "LOUD"})
+
+    with ScriptedServer(script) as server:
+        titles = write(storage, settings(server, replay="record"), 5)
+        assert len(server.asked) == 6
+    storage.close()
+    copy = StorageManager(tmp_path / "copy" / ".egregora" / "egregora.duckdb")
+    copy.create()
+    (storage.directory / "replies").rename(copy.directory / "replies")
+    assert titles == write(copy, settings(None, replay="replay", base_url=""), 5)
+    assert ask(copy, "SELECT count(*), count(*) FILTER (llm_calls = 0) FROM runs WHERE stage = 'write'") == [(6, 6)]
+    with pytest.raises(EgregoraError, match="is not on record") as missing:
+        write(again(copy), settings(None, replay="replay", base_url="", temperature=1.0), 5)
+    assert "record" in missing.value.hint
+    kept = list((copy.directory / "replies").iterdir())
+    assert len(kept) == 5
+    assert {oct(path.stat().st_mode & 0o777) for path in kept} == {"0o600"}
+    assert not any("sk-secret" in path.read_text() for path in kept)
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply({"title": "LOUD"}), Reply("{", finish="length"), Reply(finish="content_filter")]
+)
+def test_a_failure_on_record_is_the_same_failure(storage: StorageManager, reply: Reply) -> None:
+    """What could not be used when it was put on record can't be used later, for the same reason."""
+    said = []
+    with ScriptedServer(lambda asked: reply) as server:
+        for replay in ("record", "replay"):
+            storage = again(storage)
+            with pytest.raises(EgregoraError) as caught:
+                write(storage, settings(server, replay=replay), 1)
+            cause = caught.value.__cause__
+            assert isinstance(cause, AnswerError)
+            said.append((str(cause), cause.hint))
+        assert len(server.asked) == 2 if reply.finish is None else 1
+    assert said[0] == said[1]
+    storage.close()
+
+
+# -- the rehearsal
+
+
+def test_a_rehearsal_sends_and_records_nothing(storage: StorageManager, ask: Ask, tmp_path: Path) -> None:
+    """It says what would be asked and what is paid already, and the next run is what it would have been."""
+    stage = Stage("write", each, WINDOWS, ("llm",))
+    table = pa.table({"label": [f"{number:02}" for number in range(6)]})
+    protected = run_stage_with_tracking("privacy", protect, table, {}, storage)
+    with ScriptedServer(titled) as server:
+        with pytest.raises(BudgetError):
+            run_stage(stage, protected, settings(server, max_calls=2, concurrency=1), storage)
+        before = ask(storage, "SELECT count(*) FROM runs")
+        result, expected = rehearse_stage(stage, protected, settings(server), storage, tmp_path)
+        assert len(server.asked) == 2
+    assert (expected.done, sorted(expected.due), expected.calls) == (2, [f"window {n}" for n in range(2, 6)], 4)
+    assert 0 < expected.input_tokens < 2_000
+    assert expected.output_tokens == 4 * 1024
+    assert expected.cost_usd == pytest.approx(expected.input_tokens * 0.15e-6 + 4 * 1024 * 0.6e-6)
+    assert result.arrow.to_pydict() == {"label": ["00", "01"], "title": ["On window 00", "On window 01"]}
+    assert before == ask(storage, "SELECT count(*) FROM runs")
+    assert {path.name for path in tmp_path.iterdir()} == {"write.parquet", "site"}
+
+
+# -- what is kept
+
+
+def test_what_was_paid_for_is_not_cleaned_up(storage: StorageManager) -> None:
+    """Children of the newest run stay, and those of a failed one after it; those of older ones go."""
+    with ScriptedServer(titled) as server:
+        write(storage, settings(server, temperature=0.1), 3)
+        write(storage, settings(server, temperature=0.2), 3)
+        storage = again(storage)
+        with pytest.raises(BudgetError):
+            write(storage, settings(server, temperature=0.3, max_calls=2), 3)
+        plan = plan_gc(storage)
+        # The older whole result and its three parts.
+        assert sorted(file.why for file in plan.delete) == [
+            "a part of a result that there are newer ones of",
+            "a part of a result that there are newer ones of",
+            "a part of a result that there are newer ones of",
+            "there is a newer one",
+        ]
+        for file in plan.delete:
+            file.path.unlink()
+        storage = again(storage)
+        write(storage, settings(server, temperature=0.3), 3)
+        assert len(server.asked) == 9
+        storage.close()

@@ -69,7 +69,8 @@ def ls(
         [[(text, "bold")] for text in ("Stage", "Checkpoint", "Size", "Rows", "Used", "Run", "")]
     ]
     width = render.width_to_fit()
-    lines = render.align([*headings, *(_cells(one) for one in kept)], right=(2, 3))
+    whole = [_cells(one) for one in kept if one.part is None]
+    lines = render.align([*headings, *whole, *_parts(kept)], right=(2, 3))
     blobs = {name: size for one in kept for name, size in one.blobs.items()}
     said = f"{_number(len(kept), 'checkpoint')}, {bytes_text(sum(one.bytes for one in kept))}"
     files = f"; {_number(len(blobs), 'file')} that they list, {bytes_text(sum(blobs.values()))}" if blobs else ""
@@ -91,6 +92,26 @@ def _cells(one: Kept) -> list[Line]:
     ]
 
 
+def _parts(kept: list[Kept]) -> list[list[Line]]:
+    """What children made, windows for example: a line for all of a stage that are current, and one for the others."""
+    groups: dict[tuple[str, bool], list[Kept]] = {}
+    for one in kept:
+        if one.part is not None:
+            groups.setdefault((one.stage or "", one.newest), []).append(one)
+    return [
+        [
+            [(stage, "")],
+            [(_number(len(found), "part"), "")],
+            [(bytes_text(sum(one.bytes for one in found)), "")],
+            [(count(sum(one.rows or 0 for one in found)), "")],
+            [(_ago(max((one.used_at for one in found if one.used_at), default=None)), "")],
+            [(NONE, "")],
+            [("current", "green") if newest else ("older", "dim")],
+        ]
+        for (stage, newest), found in groups.items()
+    ]
+
+
 def _ago(at: datetime | None) -> str:
     return NONE if at is None else f"{render.span(render.elapsed(at))} ago"
 
@@ -105,6 +126,7 @@ def _object(one: Kept, folder: Path) -> dict[str, object]:
         "made_at": one.made_at,
         "used_at": one.used_at,
         "current": one.newest,
+        "part": one.part,
         "raw": one.raw,
         "blobs": len(one.blobs),
         "blob_bytes": sum(one.blobs.values()),

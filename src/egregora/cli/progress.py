@@ -11,18 +11,22 @@ import typer
 
 if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
+    from egregora.llm.service import Service
     from egregora.stages.chain import Outcome
 
-__all__ = ["progress", "report", "shown_path"]
+__all__ = ["progress", "report", "shown_path", "usd"]
 
 
-def report(outcome: Outcome, seconds: float) -> None:
-    """What came of it, in as many lines as there are things to say."""
+def report(outcome: Outcome, seconds: float, service: Service | None = None) -> None:
+    """What came of it, in as many lines as there are things to say; `service` is what models were asked through."""
     rows = outcome.rows
     said = [f"{rows[name]:,} {unit}" for name, unit in (("enrich", "messages"), ("rank", "posts")) if name in rows]
     if not said:
         said = [f"{count:,} rows from {name}" for name, count in list(rows.items())[-1:]]
     typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
+    if service is not None and service.limits.calls:
+        cost = usd(None if service.limits.unpriced else service.limits.spent_usd)
+        typer.echo(f"{service.limits.calls:,} calls to {service.names}: {cost}")
     if rows.get("write") == 0:
         typer.echo("No window had enough in it for a post; see `egregora runs show last`, or set a larger --window.")
     for warning in outcome.warnings:
@@ -31,6 +35,13 @@ def report(outcome: Outcome, seconds: float) -> None:
         changed = f"{outcome.written:,} files written, {outcome.removed:,} removed"
         typer.echo(changed if outcome.written or outcome.removed else "The site is as it was.")
         typer.echo(f"Site: {shown_path(outcome.index)}")
+
+
+def usd(cost: float | None) -> str:
+    """A cost in US dollars."""
+    if cost is None:
+        return "price not known"
+    return f"${cost:,.2f}" if cost >= 0.995 or not cost else f"${cost:.4f}"
 
 
 def shown_path(path: Path) -> str:

@@ -14,6 +14,7 @@ from egregora.cli.quick import QuickCommand
 from egregora.cli.site import SiteOption, find_site, site_for_writing
 
 if TYPE_CHECKING:
+    from egregora.config import Config
     from egregora.database.storage import StorageManager
     from egregora.stages.chain import Outcome
 
@@ -28,7 +29,9 @@ def register(app: typer.Typer) -> None:
         cls=QuickCommand,
         epilog="egregora write Chat.zip --site my-blog --timezone Europe/Lisbon\n"
         "egregora write Chat.zip --window 1d --from 2024-03-01 --to 2024-03-31\n"
-        "egregora write Chat.zip --force write",
+        "egregora write Chat.zip --force write\n"
+        "egregora write Chat.zip --dry-run\n"
+        "egregora write Chat.zip --budget 0.50",
     )(write)
     app.command(cls=QuickCommand, epilog="egregora init my-blog")(init)
     app.command(cls=QuickCommand, epilog="egregora demo\negregora demo another-folder")(demo)
@@ -103,6 +106,16 @@ def write(
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Lay the site out even if a name or personal data was found on it.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what a model would be asked and what that would cost; send nothing.")
+    ] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="USD", min=0.0, help="Stop before calls to a model cost more than this."),
+    ] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Stop before there are more calls to a model than this.")
+    ] = None,
 ) -> None:
     """Turn exports into a blog, or bring it up to date.
 
@@ -110,11 +123,15 @@ def write(
     `egregora runs tail`.
     """
     folder = site_for_writing(site)
-    overrides = {
+    overrides: dict[str, dict[str, Any]] = {
         "parse": {"timezone": timezone, "date_order": date_order},
         "write": {"window": window, "from_date": from_date, "to_date": to_date},
+        "llm": {"budget_usd": budget, "max_calls": max_calls},
     }
-    _write(exports, folder, _given(overrides), up_to, force, allow_leak)
+    if dry_run:
+        _rehearse(exports, folder, _given(overrides), up_to, force)
+    else:
+        _write(exports, folder, _given(overrides), up_to, force, allow_leak)
 
 
 def _given(overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -122,6 +139,30 @@ def _given(overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in overrides.items()
     }
+
+
+def _opened(exports: list[Path], folder: Path, overrides: dict[str, dict[str, Any]]) -> tuple[Config, StorageManager]:
+    """The site's settings and records."""
+    from egregora.config import load_config
+    from egregora.database.storage import StorageManager
+    from egregora.stages.chain import check_exports
+
+    # What can be wrong with the words of the command is told before anything is made.
+    config = load_config(folder / "egregora.toml", overrides=overrides)
+    check_exports(exports)
+    storage = StorageManager(folder / ".egregora" / "egregora.duckdb", config.site.tenant)
+    storage.create()
+    return load_config(folder / "egregora.toml", overrides=overrides, site_key=storage.site_key()), storage
+
+
+def _rehearse(exports: list[Path], folder: Path, overrides: dict[str, dict[str, Any]], up_to: str, force: str) -> None:
+    from egregora.cli.expected import show_expected
+    from egregora.stages.rehearse import rehearse_site
+
+    config, storage = _opened(exports, folder, overrides)
+    with progress(storage):
+        expected = rehearse_site(exports, config, storage, up_to=up_to, force=force)
+    show_expected(expected, config)
 
 
 def _write(
@@ -133,20 +174,13 @@ def _write(
     allow_leak: bool = False,
 ) -> tuple[StorageManager, Outcome]:
     from egregora.config import load_config
-    from egregora.database.storage import StorageManager
-    from egregora.stages.chain import check_exports, write_site
+    from egregora.stages.chain import write_site
 
-    # What can be wrong with the words of the command is told before anything is made.
-    config = load_config(folder / "egregora.toml", overrides=overrides)
-    check_exports(exports)
-    storage = StorageManager(folder / ".egregora" / "egregora.duckdb", config.site.tenant)
-    storage.create()
-    config = load_config(folder / "egregora.toml", overrides=overrides, site_key=storage.site_key())
-
+    config, storage = _opened(exports, folder, overrides)
     began = time.perf_counter()
     with progress(storage):
         outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
-    report(outcome, time.perf_counter() - began)
+    report(outcome, time.perf_counter() - began, storage.session.get("llm"))
     lasting = load_config(folder / "egregora.toml", site_key=storage.site_key())
     if overrides.get("parse") and lasting.parse != config.parse:
         keep = ", ".join(f"{key} = {value!r}" for key, value in overrides["parse"].items())

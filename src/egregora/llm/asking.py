@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from egregora.errors import ConfigError, ModelError, PrivacyError
+from egregora.errors import AnswerError, ConfigError, PrivacyError
+from egregora.llm.limits import Limits
+from egregora.llm.replies import Replies
 from egregora.llm.request import Request
 from egregora.pipeline.stage import PrivacyPass, StageContext
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["ask"]
 
 Answer = TypeVar("Answer", bound="BaseModel")
+
+USUAL_SHARE = 0.25
+"""How much of the longest answer an answer is expected to take."""
 
 _opening = threading.Lock()
 
@@ -74,7 +79,32 @@ def ask(
         settings.temperature,
         settings.max_output_tokens,
     )
-    return _service(context).answer(request, context, purpose, check)
+    if context.rehearsed:
+        _rehearse(request, context, purpose)
+    replies = Replies(context.directory / "replies") if settings.replay != "off" else None
+    if replies and settings.replay == "replay":
+        return replies.answer(request, check)
+    return _service(context).answer(request, context, check, replies)
+
+
+def _rehearse(request: Request, context: StageContext, purpose: str) -> NoReturn:
+    """Count what a call would come to, and make none.
+
+    Raises:
+        AnswerError: always, so that whoever asked does what they do without an answer.
+    """
+    from egregora.llm.prices import price
+
+    expected = max(1, int(request.max_output_tokens * USUAL_SHARE))
+    context.count_call(
+        model=request.model,
+        prompt_hash=request.key,
+        input_tokens=request.input_tokens,
+        output_tokens=expected,
+        cost_usd=price(request.model, input_tokens=request.input_tokens, output_tokens=expected),
+        latency_ms=0.0,
+    )
+    raise AnswerError(f"not sent: {purpose}", hint="write without --dry-run")
 
 
 def _service(context: StageContext) -> Service:
@@ -82,11 +112,8 @@ def _service(context: StageContext) -> Service:
     with _opening:
         found: Service | None = context.session.get("llm")
         if found is None:
-            try:
-                from egregora.llm.service import Service
-            except ImportError as error:
-                raise ModelError(
-                    f"models need the package {error.name}", hint="pip install pydantic-ai-slim tenacity genai-prices"
-                ) from None
-            found = context.session["llm"] = Service(context.config.llm)
+            from egregora.llm.service import Service
+
+            settings = context.config.llm
+            found = context.session["llm"] = Service(settings, Limits(settings.budget_usd, settings.max_calls))
         return found

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pydantic_ai.exceptions import (
+    ContentFilterError,
     ModelAPIError,
     ModelConnectionError,
     ModelHTTPError,
@@ -16,7 +17,7 @@ from pydantic_ai.exceptions import (
     OutputTokenLimitExceeded,
     UnexpectedModelBehavior,
 )
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
@@ -26,6 +27,8 @@ from egregora.llm.prices import price
 from egregora.llm.words import in_words
 
 if TYPE_CHECKING:
+    from egregora.llm.limits import Limits
+    from egregora.llm.replies import Exchange
     from egregora.llm.request import Request
     from egregora.pipeline.stage import StageContext
 
@@ -69,12 +72,23 @@ def _wait(state: RetryCallState) -> float:
 class Attempted(WrapperModel):
     """A provider's model that is asked several times where that may help, and says what it was asked."""
 
-    def __init__(self, wrapped: Model, name: str, request: Request, context: StageContext, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        wrapped: Model,
+        name: str,
+        request: Request,
+        context: StageContext,
+        traffic: Traffic,
+        limits: Limits,
+        exchange: Exchange,
+    ) -> None:
         super().__init__(wrapped)
         self._name = name
         self._request = request
         self._context = context
         self._traffic = traffic
+        self._limits = limits
+        self._exchange = exchange
 
     async def request(
         self,
@@ -95,49 +109,66 @@ class Attempted(WrapperModel):
     async def _once(
         self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
     ) -> ModelResponse:
-        traffic = self._traffic
-        async with traffic.slots:
-            while (pause := traffic.quiet_until - time.monotonic()) > 0:
+        """One attempt, on record whatever comes of it."""
+        async with self._traffic.slots:
+            while (pause := self._traffic.quiet_until - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
+            worst = price(
+                self._name,
+                input_tokens=self._request.most_input_tokens,
+                output_tokens=self._request.max_output_tokens,
+            )
+            await self._limits.reserve(self._name, worst)
             began = time.perf_counter()
+            response: ModelResponse | None = None
+            error: Exception | None = None
             try:
-                async with asyncio.timeout(traffic.timeout_s):
-                    response = await self.wrapped.request(messages, settings, parameters)
-            except TimeoutError:
-                error = NoAnswerError(
-                    self.model_name, f"no answer within {traffic.timeout_s:g} s", "raise timeout_seconds under [llm]"
-                )
-                self._count(None, began, error)
-                raise error from None
-            except UnexpectedModelBehavior:
-                garbled = NoAnswerError(
-                    self.model_name, "what its service sent is no answer", "check base_url under [llm]"
-                )
-                self._count(None, began, garbled)
-                raise garbled from None
-            except ModelRateLimitError as error:
-                if error.retry_after is not None:
-                    # For the others as well, who would only be told the same.
-                    asked = time.monotonic() + min(error.retry_after, LONGEST_WAIT_S)
-                    traffic.quiet_until = max(traffic.quiet_until, asked)
-                self._count(None, began, error)
-                raise
+                response = await self._sent(messages, settings, parameters)
+                # What was asked for as `auto` is decided by what the model can do.
+                _, decided = self.wrapped.prepare_request(settings, parameters)
+                self._exchange.answers.append(_structured(response, decided.output_mode))
+                if response.finish_reason == "length":
+                    # The library would send half an answer back, and pay for another half.
+                    raise OutputTokenLimitExceeded("cut off")
+                return response
             except asyncio.CancelledError:
-                self._count(None, began, NoAnswerError(self.model_name, "interrupted", ""))
+                error = NoAnswerError(self.model_name, "interrupted", "")
                 raise
-            except Exception as error:
-                self._count(None, began, error)
+            except Exception as raised:
+                error = raised
                 raise
-        cut = None
-        if response.finish_reason == "length":
-            # The library would send half an answer back, and pay for another half.
-            cut = OutputTokenLimitExceeded("cut off")
-        self._count(response, began, cut)
-        if cut:
-            raise cut
-        return response
+            finally:
+                cost = self._count(response, began, error)
+                await asyncio.shield(self._limits.settle(worst, cost))
 
-    def _count(self, response: ModelResponse | None, began: float, error: Exception | None) -> None:
+    async def _sent(
+        self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
+    ) -> ModelResponse:
+        traffic = self._traffic
+        try:
+            async with asyncio.timeout(traffic.timeout_s):
+                return await self.wrapped.request(messages, settings, parameters)
+        except TimeoutError:
+            raise NoAnswerError(
+                self.model_name,
+                f"no answer within {traffic.timeout_s:g} s",
+                "raise timeout_seconds under [llm] in egregora.toml, or try again",
+            ) from None
+        except ContentFilterError:
+            raise
+        except UnexpectedModelBehavior:
+            raise NoAnswerError(
+                self.model_name, "what its service sent is no answer", "check base_url under [llm] in egregora.toml"
+            ) from None
+        except ModelRateLimitError as error:
+            if error.retry_after is not None:
+                # For the others as well, who would only be told the same.
+                asked = time.monotonic() + min(error.retry_after, LONGEST_WAIT_S)
+                traffic.quiet_until = max(traffic.quiet_until, asked)
+            raise
+
+    def _count(self, response: ModelResponse | None, began: float, error: Exception | None) -> float | None:
+        """Put the attempt on record, and give what it cost."""
         usage = None if response is None or response.usage.unmeasured_requests else response.usage
         if usage is not None:
             cost = price(self._name, usage)
@@ -155,3 +186,11 @@ class Attempted(WrapperModel):
             latency_ms=(time.perf_counter() - began) * 1000,
             error=in_words(error, self._name)[0] if error else None,
         )
+        return cost
+
+
+def _structured(response: ModelResponse, mode: str) -> str | None:
+    """What an answer says in the form asked for (`tool`, else as its text), as JSON text, if it has that form."""
+    if mode == "tool":
+        return next((part.args_as_json_str() for part in response.parts if isinstance(part, ToolCallPart)), None)
+    return next((part.content for part in response.parts if isinstance(part, TextPart)), None)

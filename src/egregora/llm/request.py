@@ -15,8 +15,10 @@ __all__ = ["Request", "estimated_tokens"]
 
 BYTES_A_TOKEN = 4
 """A rough rule for English prose in UTF-8. Other languages have more tokens for a letter, but more bytes as well."""
-IMAGE_TOKENS = 1_600
-"""About what a picture of ordinary size counts for."""
+IMAGE_TOKENS, LARGEST_IMAGE_TOKENS = 1_600, 6_000
+"""What a picture counts for: of ordinary size, and at most with any provider."""
+FRAME_TOKENS = 1_000
+"""More than providers add to a question for its form."""
 
 
 def estimated_tokens(text: str) -> int:
@@ -74,3 +76,10 @@ class Request:
         """How many tokens it has, roughly."""
         texts = (self.instructions, self.prompt, self.schema_text)
         return sum(map(estimated_tokens, texts)) + IMAGE_TOKENS * len(self.images)
+
+    @property
+    def most_input_tokens(self) -> int:
+        """How many tokens it can't have more than: a token is at least a byte. An answer that goes back comes along."""
+        texts = (self.instructions, self.prompt, self.schema_text)
+        size = sum(len(text.encode(errors="replace")) for text in texts) + FRAME_TOKENS
+        return size + self.max_output_tokens + LARGEST_IMAGE_TOKENS * len(self.images)

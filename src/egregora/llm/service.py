@@ -24,7 +24,9 @@ from pydantic_ai.settings import ModelSettings
 
 from egregora.errors import AnswerError, EgregoraError, ModelError
 from egregora.llm.attempts import Attempted, Traffic
+from egregora.llm.limits import Limits
 from egregora.llm.providers import open_model
+from egregora.llm.replies import Exchange, Replies
 from egregora.llm.words import in_words
 
 if TYPE_CHECKING:
@@ -42,25 +44,56 @@ warnings.filterwarnings("ignore", category=UnsupportedSettingWarning)
 
 
 class Service:
-    """The models of one invocation."""
+    """The models of one invocation, and what was asked of them.
 
-    def __init__(self, settings: LlmConfig) -> None:
+    Attributes:
+        limits: What was spent, and what may be.
+    """
+
+    def __init__(self, settings: LlmConfig, limits: Limits) -> None:
         self._settings = settings
+        self.limits = limits
         self._opening = threading.Lock()
         self._models: list[tuple[str, Model, Traffic]] = []
         self._refused: EgregoraError | None = None
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="models", daemon=True).start()
 
+    @property
+    def names(self) -> str:
+        """The configured models."""
+        return ", ".join((self._settings.model, *self._settings.fallback))
+
     def answer(
         self,
         request: Request,
         context: StageContext,
-        purpose: str,
         check: Callable[[Answer], None] | None,
+        replies: Replies | None,
     ) -> Answer:
-        """See `egregora.llm.ask`."""
-        models = [Attempted(model, name, request, context, traffic) for name, model, traffic in self._opened()]
+        """See `egregora.llm.ask`. With `replies` the exchange is put on record there."""
+        exchange = Exchange()
+        try:
+            answer = self._answer(request, context, check, exchange)
+        except AnswerError as error:
+            if replies:
+                replies.keep(request, Exchange(exchange.answers, (str(error), error.hint)))
+            raise
+        if replies:
+            replies.keep(request, exchange)
+        return answer
+
+    def _answer(
+        self,
+        request: Request,
+        context: StageContext,
+        check: Callable[[Answer], None] | None,
+        exchange: Exchange,
+    ) -> Answer:
+        models = [
+            Attempted(model, name, request, context, traffic, self.limits, exchange)
+            for name, model, traffic in self._opened()
+        ]
         asked = models[0] if len(models) == 1 else FallbackModel(*models, fallback_on=_may_another_help)
         try:
             return self._wait_for(_run(asked, request, check), context)

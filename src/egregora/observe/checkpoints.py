@@ -57,6 +57,7 @@ class Kept:
         sha256: Hash of the file's bytes, likewise.
         output_hash: Content address, likewise.
         newest: Whether the stage's newest completed run points to it.
+        part: What it is a part of its stage's result for, if a child made it: the child's label.
         raw: Whether it holds names: it comes from before the privacy stage.
         blobs: The blobs that belong to it, with their sizes.
     """
@@ -72,6 +73,7 @@ class Kept:
     sha256: str | None = None
     output_hash: str | None = None
     newest: bool = False
+    part: str | None = None
     raw: bool = False
     blobs: dict[str, int] = field(default_factory=dict)
 
@@ -119,20 +121,31 @@ NEWEST = (
 """The newest completed run of each stage: what the next run may take its result from, and what the site is made of."""
 
 _MAKERS = """
+WITH made AS (
+    SELECT stage, tenant_id, max(started_at) FILTER (status = 'completed' AND source = 'executed') AS since
+    FROM runs WHERE parent_run_id IS NULL GROUP BY ALL
+),
+needed AS (
+    SELECT run_id FROM runs JOIN made USING (stage, tenant_id)
+    WHERE parent_run_id IS NULL AND source = 'executed' AND (since IS NULL OR started_at >= since)
+)
 SELECT stage, input_fingerprint,
        arg_max(run_id::VARCHAR, started_at) FILTER (source IS DISTINCT FROM 'checkpoint'),
        coalesce(max(started_at) FILTER (source IS DISTINCT FROM 'checkpoint'), min(started_at)), max(started_at),
        arg_max({'rows': rows_out, 'bytes': checkpoint_bytes, 'sha256': checkpoint_sha256, 'hash': output_hash},
                started_at),
-       bool_or(newest)
+       bool_or(newest), arg_max(label, started_at), bool_and(parent_run_id IS NOT NULL)
 FROM (
-    SELECT *, run_id IN (SELECT run_id FROM ({NEWEST})) AS newest
-    FROM runs WHERE status = 'completed' AND parent_run_id IS NULL AND checkpoint_sha256 IS NOT NULL
+    SELECT *, CASE WHEN parent_run_id IS NULL THEN run_id IN (SELECT run_id FROM ({NEWEST}))
+        ELSE parent_run_id IN (FROM needed) END AS newest
+    FROM runs WHERE status = 'completed' AND checkpoint_sha256 IS NOT NULL
 )
 WHERE substr(input_fingerprint, strpos(input_fingerprint, ':') + 1) IN ({names})
 GROUP BY stage, input_fingerprint
 """
-"""What completed runs recorded of checkpoints with these names; each by the run that used it last."""
+"""What completed runs recorded of checkpoints with these names; each by the run that used it last. Of children those
+count as newest that belong to the newest run that completed by work, or to one after that, so that what a failed run
+has paid for stays for the next."""
 
 
 def kept_checkpoints(storage: StorageManager) -> list[Kept]:
@@ -164,7 +177,7 @@ def _kept(path: Path, size: int, found: tuple[Any, ...] | None) -> Kept:
     blobs = read_blobs(path)
     if found is None:
         return Kept(None, path, size, raw=_is_raw(path), blobs=blobs)
-    stage, _, run_id, made_at, used_at, last, newest = found
+    stage, _, run_id, made_at, used_at, last, newest, label, is_part = found
     return Kept(
         stage,
         path,
@@ -177,6 +190,7 @@ def _kept(path: Path, size: int, found: tuple[Any, ...] | None) -> Kept:
         sha256=last["sha256"],
         output_hash=last["hash"],
         newest=bool(newest),
+        part=(label or "") if is_part else None,
         raw=_is_raw(path),
         blobs=blobs,
     )
@@ -227,9 +241,10 @@ def plan_gc(storage: StorageManager, *, keep_last: int = 1, max_bytes: int | Non
     at_work = _paths_at_work(storage)
     going: list[tuple[Kept, str]] = []
     staying: list[Kept] = []
-    seen: dict[str | None, int] = {}
+    seen: dict[tuple[str | None, str | None], int] = {}
     for one in checkpoints:
-        seen[one.stage] = seen.get(one.stage, 0) + 1
+        which = (one.stage, one.part)
+        seen[which] = seen.get(which, 0) + 1
         if one.newest or one.path in at_work:
             staying.append(one)
         elif one.stage is None:
@@ -237,7 +252,9 @@ def plan_gc(storage: StorageManager, *, keep_last: int = 1, max_bytes: int | Non
                 going.append((one, "no run is on record for it"))
             else:
                 staying.append(one)
-        elif seen[one.stage] > keep_last:
+        elif one.part is not None and keep_last == 1:
+            going.append((one, "a part of a result that there are newer ones of"))
+        elif seen[which] > keep_last:
             going.append((one, "there is a newer one" if keep_last == 1 else f"there are {keep_last} newer ones"))
         else:
             staying.append(one)

@@ -20,7 +20,7 @@ from egregora.pipeline import fingerprint as fp
 from egregora.pipeline.code import UnknownCodeError, code_identity, get_git_commit
 from egregora.pipeline.fingerprint import fingerprint_stage_input
 from egregora.pipeline.profile import Profile, marks_json, table_figures
-from egregora.pipeline.stage import Files, Stage
+from egregora.pipeline.stage import Files, Stage, StageContext
 from egregora.pipeline.tracking import History, Origin, Result, Run, Siblings, history, origin_of, redacted, roots_of
 
 if TYPE_CHECKING:
@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
 
 __all__ = [
+    "Earlier",
+    "Identity",
+    "bound",
+    "find_checkpoint",
     "fingerprint_stage_input",
     "get_git_commit",
+    "privacy_run",
     "record_run",
     "run_child",
     "run_stage",
@@ -150,7 +155,7 @@ def _tracked(
         inputs=extra,
         # Files beside the table (the export, for its attachments) don't make the table any less protected.
         privacy_run_id=(
-            parent.privacy_run_id if parent else _privacy_run([origin for found in roots.values() for origin in found])
+            parent.privacy_run_id if parent else privacy_run([origin for found in roots.values() for origin in found])
         ),
         raw=parent.raw if parent else any(_is_raw(part) for part in parts.values()),
         parent=parent,
@@ -160,11 +165,11 @@ def _tracked(
     if parent:
         # What it keeps belongs to its own checkpoint; the parent's has it too, once this is done.
         run.blobs = {}
-    identity = _Identity(stage.func, config, storage, stage.name, parts, config_keys, stage.distributions)
+    identity = Identity(stage.func, config, storage, stage.name, parts, config_keys, stage.distributions)
     parents = sorted({origin.run_id for found in roots.values() for origin in found if origin is not None})
     run.shared = identity.columns()
     common = {**identity.columns(), "rows_in": identity.rows_in, "parents": parents}
-    earlier = _Earlier(storage, stage.name, parent, label)
+    earlier = Earlier(storage, stage.name, parent, label)
     path = ckpt.checkpoint_path(storage, stage.name, identity.fingerprint)
 
     def result(output_hash: str, rows: int) -> Result:
@@ -174,15 +179,9 @@ def _tracked(
         return Result(origin, identity.fingerprint, lambda: _backend(input_table, storage), raw=raw)
 
     newest = earlier.newest()
-    state, found = "missing", None
-    if identity.known and not force and path.exists():
-        for maker in earlier.makers(identity.fingerprint):
-            state = "corrupt"
-            if ckpt.is_intact(path, maker):
-                found = maker
-                break
+    state, found = find_checkpoint(storage, path, identity, earlier, force)
     hit = None
-    if found is not None and ckpt.has_blobs(storage, path):
+    if found is not None:
         hit = result(found["output_hash"], found["rows_out"])
         if eager and not _can_be_read(hit, parent is not None):
             hit = None
@@ -217,12 +216,12 @@ def _tracked(
         run.log(f"nothing can be reused for this run: {identity.problem}", "warning")
     storage.settle(later=True)
     try:
-        run.inputs = {name: _bound(value) for name, value in extra.items()}
+        run.inputs = {name: bound(value) for name, value in extra.items()}
         run.config, _ = fp.select_config(config, config_keys)
         arguments: dict[str, Any] = {"run_id": run.run_id}
         if "context" in inspect.signature(stage.func).parameters:
             arguments["context"] = run
-        made = stage.func(_bound(input_table), run.config, **arguments)
+        made = stage.func(bound(input_table), run.config, **arguments)
         kept_as = ckpt.write_checkpoint(storage, path, made, stage.output, run.blobs)
     except BaseException as error:
         run.fail(error)
@@ -243,7 +242,20 @@ def _tracked(
     return result(kept_as.output_hash, kept_as.rows)
 
 
-def _profile(run: Run, identity: _Identity, kept_as: ckpt.Checkpoint, *, files: bool, declared: bool) -> Profile:
+def find_checkpoint(
+    storage: StorageManager, path: Path, identity: Identity, earlier: Earlier, force: bool
+) -> tuple[str, Mapping[str, Any] | None]:
+    """The row of the run whose checkpoint can be taken; without one, whether it is `missing` or `corrupt`."""
+    state = "missing"
+    if identity.known and not force and path.exists():
+        for maker in earlier.makers(identity.fingerprint):
+            state = "corrupt"
+            if ckpt.is_intact(path, maker):
+                return state, maker if ckpt.has_blobs(storage, path) else None
+    return state, None
+
+
+def _profile(run: Run, identity: Identity, kept_as: ckpt.Checkpoint, *, files: bool, declared: bool) -> Profile:
     """A run that is about to complete in figures: those of any table, and those that the stage told."""
     named = declared or not run.raw
     figures = table_figures(kept_as.rows, kept_as.nulls, kept_as.times, named=named)
@@ -261,10 +273,10 @@ def _profile(run: Run, identity: _Identity, kept_as: ckpt.Checkpoint, *, files: 
     )
 
 
-class _Earlier:
+class Earlier:
     """What a run is compared with: the earlier runs of its stage, or of its parent's other children."""
 
-    def __init__(self, storage: StorageManager, stage: str, parent: Run | None, label: str) -> None:
+    def __init__(self, storage: StorageManager, stage: str, parent: StageContext | None, label: str) -> None:
         known = history(storage)
         self._known: History | Siblings = known.siblings(stage) if parent else known
         self._name = label if parent else stage
@@ -288,7 +300,7 @@ def _can_be_read(result: Result, as_arrow: bool) -> bool:
         return False
 
 
-def _bound(value: Any) -> Any:
+def bound(value: Any) -> Any:
     """A result as its table; anything else as it is."""
     return value.table if isinstance(value, Result) else value
 
@@ -357,7 +369,7 @@ _IDENTIFYING = threading.Lock()
 """What is known of modules is shared by all threads."""
 
 
-class _Identity:
+class Identity:
     """What a run is identified by: the parts of its fingerprint, or why there is none."""
 
     def __init__(
@@ -446,7 +458,7 @@ class _Identity:
         return digest
 
 
-def _reason(problem: str, identity: _Identity, newest: Mapping[str, Any] | None, state: str, force: bool) -> str:
+def _reason(problem: str, identity: Identity, newest: Mapping[str, Any] | None, state: str, force: bool) -> str:
     """Why a stage executes, compared with the newest completed run of it."""
     if force:
         return "forced"
@@ -468,7 +480,7 @@ def _reason(problem: str, identity: _Identity, newest: Mapping[str, Any] | None,
     return ", ".join(changed) or "checkpoint missing"
 
 
-def _privacy_run(roots: list[Origin | None]) -> str | None:
+def privacy_run(roots: list[Origin | None]) -> str | None:
     """A privacy run, if each of these went through one."""
     runs = [origin.privacy_run_id if origin else None for origin in roots]
     return runs[0] if all(runs) and runs else None

@@ -77,6 +77,7 @@ class StageContext:
         config: The configuration that the stage sees.
         rows_out: Rows that a child made; set it inside `with context.child(…)`.
         session: What is kept for as long as an invocation lasts, e.g. connections. Nothing that a result depends on.
+        rehearsed: Whether the work is only rehearsed, to see what it would come to: nothing is to be sent.
         stopped: Set when the work is to end at once (Ctrl-C); whoever waits for something slow looks at it.
     """
 
@@ -87,6 +88,7 @@ class StageContext:
     rows_out: int | None = None
     blobs: dict[str, int] = field(default_factory=dict)
     session: dict[str, Any] = field(default_factory=dict)
+    rehearsed: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def log(self, message: str, level: str = "info") -> None:
