@@ -28,6 +28,7 @@ __all__ = [
     "bytes_text",
     "count",
     "cut",
+    "dollars",
     "duration",
     "echo",
     "fold",
@@ -39,8 +40,11 @@ __all__ = [
     "moment_ns",
     "print_error",
     "safe",
+    "short_count",
     "span",
+    "sparkline",
     "to_text",
+    "took",
     "width_of",
     "width_to_fit",
     "zone_of",
@@ -76,6 +80,42 @@ def count(number: int | None) -> str:
 def duration(seconds: float | None) -> str:
     """Seconds with two decimals."""
     return NONE if seconds is None else f"{seconds:,.2f} s"
+
+
+def took(seconds: float) -> str:
+    """A length of time in the two largest units that fit."""
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    whole = int(seconds)
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size:,} {unit} {whole % size // part} {smaller}"
+    raise AssertionError
+
+
+def dollars(cost: float | None) -> str:
+    """US dollars; small sums to the hundredth of a cent."""
+    return NONE if cost is None else f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:,.4f}"
+
+
+def short_count(number: float | None) -> str:
+    """A number in at most four characters and a unit."""
+    if number is None:
+        return NONE
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size * 0.9995:
+            value = number / size
+            return f"{value:.{0 if value >= 99.95 else 1}f}{unit}"
+    return f"{number:.{0 if number >= 9.95 or number == int(number) else 1}f}"
+
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Values as bars, from nothing to the largest."""
+    largest = max(values, default=0.0)
+    return "".join(BARS[round(value / largest * (len(BARS) - 1))] if largest > 0 else BARS[0] for value in values)
 
 
 def span(seconds: float) -> str:

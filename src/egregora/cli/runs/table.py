@@ -110,7 +110,7 @@ def _value(row: Row, name: str, prefixes: dict[str, str]) -> Line:
     if kind == "TIMESTAMP":
         return [(started({"started_at": value}, 0), "")]
     if name == "cost_usd":
-        return [(f"${value:,.4f}", "")]
+        return [(render.dollars(value), "")]
     if name == "checkpoint_bytes":
         return [(render.bytes_text(value), "")]
     if name == "checkpoint_mtime_ns":

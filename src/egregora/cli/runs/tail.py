@@ -12,6 +12,7 @@ import typer
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line
+from egregora.cli.runs import live
 from egregora.cli.runs.table import NO_RUNS, runs_table, said_zone, summary
 from egregora.cli.site import SiteOption, open_site
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from egregora.observe.runs import Recent, Row
 
 __all__ = ["register", "tail"]
-
-LOOK_EVERY_S = 0.5
-"""How often `tail --follow` looks."""
 
 
 def register(app: typer.Typer) -> None:
@@ -80,18 +78,14 @@ def _follow(storage: StorageManager, number: int, children: bool, as_json: bool)
 
 
 def _follow_live(storage: StorageManager, number: int, children: bool) -> None:
-    from rich.live import Live
-
     from egregora.observe.runs import recent_runs
 
-    console = render.console()
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        while True:
-            # Above the summary and the prompt there is room for so many.
-            fitting = max(1, min(number, console.height - 5))
-            recent = recent_runs(storage, limit=fitting, children=children)
-            live.update(render.to_text(_listing(recent, console.width)), refresh=True)
-            time.sleep(LOOK_EVERY_S)
+    def look(width: int, height: int) -> tuple[list[Line], bool]:
+        # Above the summary and the prompt there is room for so many.
+        recent = recent_runs(storage, limit=max(1, min(number, height - 5)), children=children)
+        return _listing(recent, width), True
+
+    live.draw(look)
 
 
 def _changes(storage: StorageManager, number: int, children: bool) -> Iterator[tuple[list[Row], dict[str, str]]]:
@@ -104,7 +98,7 @@ def _changes(storage: StorageManager, number: int, children: bool) -> Iterator[t
     while True:
         if rows:
             yield rows, prefixes
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(live.LOOK_EVERY_S)
         rows, prefixes = changed_runs(storage, seen, children=children)
         seen.update((row["run_id"], row) for row in rows)
 
