@@ -202,6 +202,35 @@ def test_an_ambiguous_export_is_a_warning(shown: Shown, tmp_path: Path) -> None:
     assert "Bea" not in out
 
 
+def test_lines_of_another_format_are_a_warning(shown: Shown, tmp_path: Path) -> None:
+    """Two exports pasted into one: the lines of the second are told."""
+    path = tmp_path / "chat.txt"
+    path.write_text("14/02/2024, 10:00 - Ana: hello\n" * 3 + "[14/02/2024, 10:00:07] Bea: hi\n", encoding="utf-8")
+    assert findings(shown, str(path))["not understood"] == ("warn", "1 lines")
+
+
+def test_exports_are_looked_at_together(shown: Shown, tmp_path: Path) -> None:
+    """Of two exports of one chat it is told how much they share; so `write` does, and only when it reads them."""
+    lines = [f"14/02/2024, 10:{minute:02} - Ana: message {minute}\n" for minute in range(40)]
+    for name, part in (("old", lines[:30]), ("new", lines[10:])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "WhatsApp Chat with Crew.txt").write_text("".join(part), encoding="utf-8")
+    code, out, _ = shown("doctor", "old", "new", width=80)
+    assert code == 0
+    titles = [line for line in out.splitlines() if "xport" in line[:12]]
+    assert titles == ["Export 1", "Export 2", "The exports together"]
+    together = out.partition("The exports together\n")[2]
+    assert [line.split(None, 2)[1:] for line in together.splitlines()[:3]] == [
+        ["chats", "1"],
+        ["messages", "40"],
+        ["overlap", "20 are in several exports, and kept once"],
+    ]
+    said = "20 messages were in more than one of the exports; each is kept once.\n"
+    write = ("write", "old", "new", "--site", "blog", "--up-to", "parse")
+    assert said in shown(*write)[1]
+    assert said not in shown(*write)[1]
+
+
 def test_what_is_no_export_is_an_error(shown: Shown, tmp_path: Path) -> None:
     """One line, one hint."""
     path = tmp_path / "notes.txt"

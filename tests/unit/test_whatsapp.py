@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -613,6 +614,52 @@ def test_messages_come_back_in_every_style(style: str, messages: list[tuple[int,
     with TemporaryDirectory() as folder:
         rows = read_text(Path(folder), text)
     assert [(row["ts"], row["author_raw"], row["text"]) for row in rows] == wanted
+
+
+ODD = ["\u200e", "\u202f", "  ", "\u00a0", ":", ", ", " - ", "]", "[", "0", "31", "x", "PM", "–", "\n"]
+EDIT = st.tuples(st.integers(0, 30), st.integers(0, 1), st.sampled_from(ODD))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(sorted(STYLES)),
+    st.lists(st.tuples(st.integers(0, 400 * 86400), st.lists(EDIT, max_size=2)), max_size=8),
+    st.sampled_from([60, 1 << 20]),
+)
+def test_headers_are_what_the_pattern_says(
+    style: str, messages: list[tuple[int, list[tuple[int, int, str]]]], block_bytes: int
+) -> None:
+    """Whatever a header looks like, the quick way to tell it agrees with its style's regex, and no line is lost."""
+    first = datetime(2022, 1, 28, 9, 0, 0)
+    records = [f"{STYLES[style].header(first + timedelta(days=day))}Ana: {day}" for day in (0, 1, 2, 3)]
+    for seconds, edits in messages:
+        line = f"{STYLES[style].header(first + timedelta(days=3, seconds=seconds))}Ana: hello"
+        for place, length, piece in edits:
+            line = line[:place] + piece + line[place + length :]
+        records.append(line)
+    text = "\n".join(records) + "\n"
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "chat.txt")
+        path.write_text(text, encoding="utf-8", newline="")
+        rows, reading = read(path, block_bytes=block_bytes)
+    decided = reading.decision
+    pattern = re.compile(decided.style.pattern("dm" if decided.order in ("dmy", "ydm") else "md"))
+    expected = [line for line in text[:-1].split("\n") if (match := pattern.match(line)) and exists(match[1], decided)]
+    assert len(rows) == reading.counts["headers"] == len(expected)
+    assert reading.counts["lines"] == text.count("\n")
+    assert sum(row["text"].count("\n") for row in rows) <= reading.counts["continuations"]
+
+
+def exists(day: str, decided: headers.Decision) -> bool:
+    """Whether there is such a day."""
+    fields = list(headers.date_fields(day) or ())
+    year = fields.pop(decided.style.year)
+    named = dict(zip(decided.order.replace("y", ""), fields, strict=True))
+    try:
+        datetime(year + (2000 if year < 100 else 0), named["m"], named["d"])
+    except ValueError:
+        return False
+    return True
 
 
 def test_batches_share_a_schema(tmp_path: Path) -> None:

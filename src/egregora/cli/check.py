@@ -25,7 +25,8 @@ def register(app: typer.Typer) -> None:
     app.command(cls=QuickCommand, epilog="egregora sources")(sources)
     app.command(
         cls=QuickCommand,
-        epilog="egregora doctor\negregora doctor 'WhatsApp Chat with Friends.zip' --site my-blog",
+        epilog="egregora doctor\negregora doctor 'WhatsApp Chat with Friends.zip' --site my-blog\n"
+        "egregora doctor old.zip new.zip",
     )(doctor)
 
 
@@ -45,21 +46,26 @@ def sources(
 
 
 def doctor(
-    export: Annotated[
-        Path | None, typer.Argument(metavar="EXPORT", help="An export: say how it is read, and from what evidence.")
+    exports: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[EXPORT]...", help="Exports: say how each is read, and what several have in common."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array, a finding an object.")] = False,
     site: SiteOption = None,
 ) -> None:
-    """Check this machine, the site, and an export if one is given. Exit 1 if something doesn't work."""
-    from egregora.observe.health import look_at_export, look_at_machine, look_at_site
+    """Check this machine, the site, and exports if any are given. Exit 1 if something doesn't work."""
+    from egregora.observe.health import look_at_export, look_at_exports_together, look_at_machine, look_at_site
 
     findings: dict[str, list[Finding]] = {"This machine": list(look_at_machine())}
     here = site is not None or is_site_here()
     if here:
         findings["The site"] = list(look_at_site(open_site(site)))
-    if export is not None:
-        findings["The export"] = list(look_at_export(export, find_site(site) if here else None))
+    settings = find_site(site) if here else None
+    for number, export in enumerate(exports or (), 1):
+        about = "The export" if len(exports or ()) == 1 else f"Export {number}"
+        findings[about] = list(look_at_export(export, settings))
+    if exports and len(exports) > 1:
+        findings["The exports together"] = list(look_at_exports_together(exports, settings))
     if as_json:
         objects = [
             {"about": about, "name": one.name, "state": one.state, "said": one.said, "hint": one.hint}

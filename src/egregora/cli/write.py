@@ -181,6 +181,11 @@ def _write(
     with progress(storage):
         outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
     report(outcome, time.perf_counter() - began, storage.session.get("llm"))
+    if len(exports) > 1:
+        from egregora.observe.runs import figures
+
+        if same := int(figures(storage, outcome.runs["parse"]).get("merged_duplicates", 0)):
+            typer.echo(f"{same:,} messages were in more than one of the exports; each is kept once.")
     lasting = load_config(folder / "egregora.toml", site_key=storage.site_key())
     if overrides.get("parse") and lasting.parse != config.parse:
         keep = ", ".join(f"{key} = {value!r}" for key, value in overrides["parse"].items())

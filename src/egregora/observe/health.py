@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,12 +19,14 @@ from egregora.errors import EgregoraError, StorageError
 if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
 
-__all__ = ["Finding", "look_at_export", "look_at_machine", "look_at_site"]
+__all__ = ["Finding", "look_at_export", "look_at_exports_together", "look_at_machine", "look_at_site"]
 
 NEEDED = {"duckdb": (1, 5), "ibis-framework": (12, 0)}
 """Distributions that decide whether anything works, with the version from which on."""
 LITTLE_SPACE = 10**9
 """Free bytes below which `doctor` warns."""
+NOT_UNDERSTOOD = 0.01
+"""Share of an export's lines above which `doctor` warns of those that were not understood."""
 
 
 @dataclass(frozen=True)
@@ -245,4 +247,36 @@ def look_at_export(path: Path, site: Path | None) -> Iterator[Finding]:
         state: Literal["ok", "fail"] = "ok" if messages else "fail"
         yield Finding("messages", state, f"{messages:,}", "" if messages else "check that it is a chat's export")
         for name, number in reading.counts.items():
-            yield Finding(name, "ok", f"{number:,}")
+            if name == "not understood" and number > reading.counts["lines"] * NOT_UNDERSTOOD:
+                hint = "text before the chat, or lines of another format that were taken for text: is it one export?"
+                yield Finding(name, "warn", f"{number:,} lines", hint)
+            else:
+                yield Finding(name, "ok", f"{number:,}")
+
+
+def look_at_exports_together(paths: Sequence[Path], site: Path | None) -> Iterator[Finding]:
+    """What several exports have in common: how many chats they are of, and which messages come once only.
+
+    Raises:
+        EgregoraError: one can't be read.
+    """
+    from egregora.config import load_config
+    from egregora.pipeline.stage import Files, StageContext
+    from egregora.stages.parse import parse
+
+    figures: dict[str, float] = {}
+
+    class Listening(StageContext):
+        def profile(self, name: str, value: float) -> None:
+            figures[name] = value
+
+    messages, chats = 0, set[str]()
+    folder = site or Path()
+    config = load_config(folder / "egregora.toml")
+    for batch in parse(Files(tuple(paths)), config, run_id="", context=Listening(folder)):
+        messages += len(batch)
+        chats.update(batch.column("thread_id").unique().to_pylist())
+    yield Finding("chats", "ok", f"{len(chats):,}")
+    yield Finding("messages", "ok", f"{messages:,}")
+    same = int(figures["merged_duplicates"])
+    yield Finding("overlap", "ok", f"{same:,} are in several exports, and kept once" if same else "none")

@@ -29,6 +29,7 @@ __all__ = [
     "changed_runs",
     "count_runs",
     "describe_run",
+    "figures",
     "find_run",
     "is_elsewhere",
     "known_stages",
@@ -387,6 +388,13 @@ def _listed(con: duckdb.DuckDBPyConnection, rows: list[Row]) -> str:
 
 
 # -- for completion ---------------------------------------------------------------------------------------------------
+
+
+def figures(storage: StorageManager, run_id: str) -> dict[str, float]:
+    """The figures of a run's result by name; a run that was answered from a checkpoint has none of its own."""
+    with storage.reading() as con:
+        found = con.execute(f"FROM profiles SELECT name, value WHERE run_id = {literal(run_id)}").fetchall()
+    return dict(found)
 
 
 def matching_ids(storage: StorageManager, beginning: str) -> list[tuple[str, str]]:
