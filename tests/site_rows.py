@@ -84,6 +84,7 @@ def post(
         "writer": "extractive",
         "rating": 1500.0 - rank,
         "rank": rank,
+        "why": None,
     }
 
 

@@ -12,7 +12,12 @@ def tables() -> None:
     from egregora.database import ir_schema, runs_schema
 
     flowing = [ir_schema.RAW_MESSAGES, ir_schema.ENRICHED, ir_schema.RANKED, ir_schema.PAGES]
-    for title, specs in (("In the catalog", runs_schema.TABLES), ("Flowing through the stages", flowing)):
+    parts = [ir_schema.FETCHED, ir_schema.DESCRIBED, ir_schema.DRAFTS, ir_schema.VERDICTS]
+    for title, specs in (
+        ("In the catalog", runs_schema.TABLES),
+        ("Flowing through the stages", flowing),
+        ("Results of child runs", parts),
+    ):
         cog.outl(f"## {title}\n")
         for spec in specs:
             cog.outl(f"### `{spec.name}`\n\n{spec.meaning}\n\n| column | type | meaning |\n|---|---|---|")

@@ -130,6 +130,12 @@ class EnrichConfig(_Section):
     """Longer side of a picture's thumbnail, in pixels."""
     reply_minutes: int = Field(default=60, ge=1, le=1440)
     """How long after a message another one may still count as its answer, in minutes."""
+    fetch_links: bool = False
+    """Whether the pages that people linked to are fetched, to say what they are. Their servers then see this machine's
+    address. Never fetched is what isn't on the open web."""
+    describe_images: bool = False
+    """With a model: whether it is shown the pictures (small, without their metadata) to describe them. Faces leave the
+    machine then."""
 
 
 class WriteConfig(_Section):
@@ -144,7 +150,12 @@ class WriteConfig(_Section):
     min_messages: int = Field(default=8, ge=1)
     """Windows with fewer messages of substance than this give no post."""
     max_quotes: int = Field(default=24, ge=1, le=200)
-    """At most this many messages are quoted in a post."""
+    """At most this many messages are quoted in a post that is put together without a model."""
+    language: str = Field(default="", pattern=r"^([A-Za-z][A-Za-z -]*)?$", max_length=40)
+    """Language that a model writes in, e.g. `pt` or `Brazilian Portuguese`. Empty: the site's."""
+    without_model: tuple[str, ...] = ()
+    """Windows that are put together without the model, e.g. because it refuses them, by the names that `egregora runs
+    show` gives them: `["2024-03-04..2024-03-10"]`."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -157,7 +168,9 @@ class RankConfig(_Section):
     """How posts are compared."""
 
     comparisons: int = Field(default=8, ge=1, le=64)
-    """With how many others each post is compared."""
+    """With how many others each post is compared by what happened in its window."""
+    judged: int = Field(default=4, ge=0, le=64)
+    """With how many others a model compares each post by reading both; 0: it doesn't. Each comparison is a call."""
 
 
 class PublishConfig(_Section):
@@ -167,6 +180,8 @@ class PublishConfig(_Section):
     """Whether pictures appear on the site (without their metadata). Faces are not protected by pseudonyms."""
     best_of: int = Field(default=10, ge=0, le=100)
     """How many posts the best-of page lists."""
+    portraits: int = Field(default=50, ge=0)
+    """With a model: from how many messages on a person gets a portrait on their page; 0: nobody does."""
 
 
 class LlmConfig(_Section):

@@ -16,7 +16,18 @@ from pydantic import BaseModel
 
 import egregora
 from egregora.config import Config, default_toml, load_config
-from egregora.database.ir_schema import ENRICHED, MESSAGES, PAGES, POSTS, RANKED, RAW_MESSAGES
+from egregora.database.ir_schema import (
+    DESCRIBED,
+    DRAFTS,
+    ENRICHED,
+    FETCHED,
+    MESSAGES,
+    PAGES,
+    POSTS,
+    RANKED,
+    RAW_MESSAGES,
+    VERDICTS,
+)
 from egregora.database.runs_schema import TABLES
 
 ROOT = Path(egregora.__file__).parent
@@ -105,7 +116,9 @@ def test_the_settings_that_init_writes_are_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [*TABLES, RAW_MESSAGES, MESSAGES, ENRICHED, POSTS, RANKED, PAGES], ids=lambda t: t.name
+    "table",
+    [*TABLES, RAW_MESSAGES, MESSAGES, ENRICHED, POSTS, RANKED, PAGES, FETCHED, DESCRIBED, DRAFTS, VERDICTS],
+    ids=lambda t: t.name,
 )
 def test_every_column_has_a_meaning_and_is_in_the_reference(table) -> None:  # type: ignore[no-untyped-def]
     """A column without a sentence is a column nobody can explain."""

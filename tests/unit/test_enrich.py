@@ -252,7 +252,15 @@ def test_links_are_in_the_table() -> None:
     """One list for each message, empty where there is nothing."""
     rows = enriched([message(0, "Amber Heron", "look: www.example.com/red-canoe"), message(1, "Amber Heron", "nice")])
     assert [row["links"] for row in rows] == [
-        [{"url": "https://www.example.com/red-canoe", "site": "example.com", "title": "Red canoe", "kind": "other"}],
+        [
+            {
+                "url": "https://www.example.com/red-canoe",
+                "site": "example.com",
+                "title": "Red canoe",
+                "kind": "other",
+                "description": None,
+            }
+        ],
         [],
     ]
 
@@ -703,7 +711,7 @@ def test_other_files_are_told_by_their_content(tmp_path: Path) -> None:
     """They don't go on the site; type and size are told, whatever the name says."""
     context = exported(tmp_path, {"a.jpg": b"%PDF-1.7 and so on", "b.opus": b"OggS" + bytes(96), "c.mp3": b"plain"})
     media = [row["media"] for row in enriched([with_member(n, 0, n) for n in range(3)], context)]
-    nothing = {"blob": None, "thumbnail": None, "width": None, "height": None}
+    nothing = {"blob": None, "thumbnail": None, "width": None, "height": None, "description": None}
     assert media == [
         {**nothing, "mime": "application/pdf", "bytes": 18},
         {**nothing, "mime": "audio/ogg", "bytes": 100},

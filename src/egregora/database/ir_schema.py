@@ -6,7 +6,18 @@ from dataclasses import replace
 
 from egregora.database.columns import Column, TableSpec
 
-__all__ = ["ENRICHED", "MESSAGES", "PAGES", "POSTS", "RANKED", "RAW_MESSAGES"]
+__all__ = [
+    "DESCRIBED",
+    "DRAFTS",
+    "ENRICHED",
+    "FETCHED",
+    "MESSAGES",
+    "PAGES",
+    "POSTS",
+    "RANKED",
+    "RAW_MESSAGES",
+    "VERDICTS",
+]
 
 _SHARED = (
     Column("event_id", "VARCHAR", "identity of the message: hash of thread, time, kind, body and the n-th such", False),
@@ -62,17 +73,56 @@ ENRICHED = TableSpec(
         Column("reply_to", "VARCHAR", "`event_id` of the earlier message that this one most likely answers"),
         Column(
             "links",
-            "STRUCT(url VARCHAR, site VARCHAR, title VARCHAR, kind VARCHAR)[]",
-            "the links in the body, in order; empty list where there are none",
+            "STRUCT(url VARCHAR, site VARCHAR, title VARCHAR, kind VARCHAR, description VARCHAR)[]",
+            "the links in the body, in order; empty list where there are none; `description`: what the page is about, "
+            "if it was fetched",
             False,
         ),
         Column(
             "media",
-            "STRUCT(blob VARCHAR, thumbnail VARCHAR, mime VARCHAR, width BIGINT, height BIGINT, bytes BIGINT)",
-            "the cleaned attachment and its thumbnail, as blob ids (`<sha256>.<ext>`)",
+            "STRUCT(blob VARCHAR, thumbnail VARCHAR, mime VARCHAR, width BIGINT, height BIGINT, bytes BIGINT, "
+            "description VARCHAR)",
+            "the cleaned attachment and its thumbnail, as blob ids (`<sha256>.<ext>`); `description`: what a picture "
+            "shows, if a model was asked",
         ),
     ),
     ("event_id",),
+)
+
+DRAFTS = TableSpec(
+    "drafts",
+    "What a model wrote of one window, as it was accepted: one row a post. The result of a child run of write.",
+    (
+        Column("nth", "BIGINT", "place among the window's posts, from 0", False),
+        Column("title", "VARCHAR", "title, plain text", False),
+        Column("standfirst", "VARCHAR", "one or two sentences under the title, plain text", False),
+        Column("tags", "VARCHAR[]", "tags, most distinctive first", False),
+        Column(
+            "paragraphs",
+            "STRUCT(heading VARCHAR, text VARCHAR, sources VARCHAR[], "
+            "quotes STRUCT(source VARCHAR, words VARCHAR)[])[]",
+            "paragraphs, each with the `event_id`s that it rests on and the words that it quotes",
+            False,
+        ),
+        Column("problem", "VARCHAR", "why nothing of the answer was accepted; all else is empty then"),
+    ),
+)
+
+FETCHED = TableSpec(
+    "fetched",
+    "What a linked page says of itself: one row. The result of a child run of enrich.",
+    (
+        Column("title", "VARCHAR", "its title", False),
+        Column("description", "VARCHAR", "its own description", False),
+        Column("text", "VARCHAR", "the beginning of its text", False),
+        Column("problem", "VARCHAR", "why it can't be fetched, ever; all else is empty then"),
+    ),
+)
+
+DESCRIBED = TableSpec(
+    "described",
+    "What a model says a page or a picture is: one row. The result of a child run of enrich.",
+    (Column("description", "VARCHAR", "one sentence; NULL if there is nothing to say"),),
 )
 
 POSTS = TableSpec(
@@ -112,6 +162,16 @@ RANKED = replace(
         *POSTS.columns,
         Column("rating", "DOUBLE", "strength from pairwise comparisons; higher is better", False),
         Column("rank", "BIGINT", "place by rating, from 1", False),
+        Column("why", "VARCHAR", "what a model found better in it than in another post; NULL if none judged"),
+    ),
+)
+
+VERDICTS = TableSpec(
+    "verdicts",
+    "How a model compared two posts: one row. The result of a child run of rank.",
+    (
+        Column("winner", "BIGINT", "0 for the post that it was shown first, 1 for the other; NULL for a tie"),
+        Column("reason", "VARCHAR", "why, in one sentence", False),
     ),
 )
 

@@ -74,7 +74,9 @@ def plan_retry(storage: StorageManager, wanted: str, config: Config) -> Again:
         goes_on, names = _stages_to_run(con, row)
         recorded = _config_of(con, row)
     given = _given(storage, row, before, names, searched=goes_on and "publish" in names)
-    today = fp.canonical_config(fp.select_config(config, stage_called(row["stage"]).config_keys)[1], storage.site_key)
+    today = fp.canonical_config(
+        fp.select_config(config, stage_called(row["stage"], config).config_keys)[1], storage.site_key
+    )
     return Again(row, goes_on, names, given, changed_settings(recorded, today))
 
 
@@ -98,7 +100,7 @@ def retry(again: Again, config: Config, storage: StorageManager, site: Path) -> 
         # What it makes is neither the site's nor the catalog's: those are of newer runs.
         table, inputs = reads(stage, again.given)
         made = run_stage(
-            stage_called(stage), table, config, storage, inputs=inputs, force=completed, because=because
+            stage_called(stage, config), table, config, storage, inputs=inputs, force=completed, because=because
         ).origin
         return Outcome(rows={stage: made.rows}, runs={stage: made.run_id})
     forced = {stage} if completed else set()

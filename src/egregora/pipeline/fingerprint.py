@@ -268,6 +268,9 @@ def _member(config: Any, name: str) -> Any:
 
 def is_hashed(config: Any, name: str) -> bool:
     """Whether a setting of a pydantic model counts in fingerprints; its field says `{"hashed": False}` if not."""
+    while isinstance(config, ConfigView):
+        # A child's view is one of its parent's view.
+        config = object.__getattribute__(config, "_config")
     field = getattr(type(config), "model_fields", {}).get(name)
     extra = getattr(field, "json_schema_extra", None)
     return not (isinstance(extra, Mapping) and extra.get("hashed") is False)

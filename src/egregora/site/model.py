@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from egregora.site.markup import Picture
 from egregora.site.text import file_names, fold, visible
 from egregora.site.words import date_range, day, plural
 
-__all__ = ["ACCENTS", "Group", "Person", "Post", "Tag", "Voice", "gather"]
+__all__ = ["ACCENTS", "Group", "Person", "Portrait", "Post", "Tag", "Voice", "gather"]
 
 ACCENTS = 12
 """How many colours the theme has for people."""
@@ -37,6 +38,23 @@ class Voice:
     last: datetime
 
 
+@dataclass(frozen=True)
+class Portrait:
+    """What a model wrote of one person.
+
+    Attributes:
+        body: Markdown.
+        language: ISO 639-1.
+        model: Name of the model.
+        messages: How many of their messages it read.
+    """
+
+    body: str
+    language: str
+    model: str
+    messages: int
+
+
 @dataclass(eq=False)
 class Tag:
     """A tag, with its posts from the newest."""
@@ -52,7 +70,10 @@ class Tag:
 
 @dataclass(eq=False)
 class Person:
-    """An alias, with its accent (from 0 to `ACCENTS` − 1) and its posts from the newest."""
+    """An alias, with its accent (from 0 to `ACCENTS` − 1) and its posts from the newest.
+
+    `portrait_html` is filled in by whoever renders.
+    """
 
     alias: str
     name: str
@@ -63,6 +84,9 @@ class Person:
     first_words: str = ""
     last_words: str = ""
     posts: list[Post] = field(default_factory=list)
+    portrait: Portrait | None = None
+    portrait_html: Markup = _NOTHING
+    portrait_lang: Markup = _NOTHING
 
     @property
     def path(self) -> str:
@@ -93,6 +117,7 @@ class Post:
     first: date
     dates: str
     rank: int
+    why: str
     written_from: str
     tags: list[Tag]
     people: list[Person]
@@ -133,6 +158,7 @@ def gather(
     words: Mapping[str, str],
     language: str,
     timezone: str,
+    portraits: Mapping[str, Portrait] = MappingProxyType({}),
 ) -> Group:
     """Link posts, tags and people to each other.
 
@@ -141,10 +167,15 @@ def gather(
         voices: One for each alias that wrote.
         words, language: The site's own words and their language.
         timezone: In which days are told.
+        portraits: By alias.
     """
     zone = ZoneInfo(timezone)
     rows = sorted(rows, key=lambda row: (row["first_ts"], row["last_ts"], row["post_id"]))
     people = _people(rows, voices, local=lambda when: _day(when, zone), language=language)
+    for alias, portrait in portraits.items():
+        if person := people.get(_line(alias)):
+            spoken = _spoken(portrait.language, language)
+            person.portrait, person.portrait_lang = portrait, _lang(spoken, language)
     tags = _tags(rows)
     names = file_names(row["post_id"] for row in rows)
     posts: list[Post] = []
@@ -152,7 +183,7 @@ def gather(
         first, last = _day(row["first_ts"], zone), _day(row["last_ts"], zone)
         dates = date_range(first, last, language)
         signals = row["signals"]
-        spoken = row["language"] if _LANGUAGE.fullmatch(row["language"]) else language
+        spoken = _spoken(row["language"], language)
         posts.append(
             Post(
                 post_id=row["post_id"],
@@ -161,15 +192,17 @@ def gather(
                 standfirst=_line(row["standfirst"]),
                 body=row["body"],
                 language=spoken,
-                lang=_NOTHING if spoken == language else Markup(' lang="{}"').format(spoken),
+                lang=_lang(spoken, language),
                 first_ts=row["first_ts"],
                 last_ts=row["last_ts"],
                 first=first,
                 dates=dates,
                 rank=row["rank"],
-                written_from=words["in_window"].format(
+                why=_line(row["why"] or ""),
+                written_from=words["in_window" if row["writer"] == "extractive" else "in_window_by"].format(
                     messages=plural(words["messages"], signals["messages"]),
                     people=plural(words["people_count"], signals["people"]),
+                    writer=row["writer"],
                 )
                 if signals["messages"]
                 else "",
@@ -192,6 +225,16 @@ def gather(
         sorted(tags.values(), key=lambda tag: (fold(tag.label), tag.label)),
         sorted(people.values(), key=lambda person: (fold(person.alias), person.alias)),
     )
+
+
+def _spoken(written: str, language: str) -> str:
+    """The language of a text, if what is said of it can stand in an attribute; else the site's."""
+    return written if _LANGUAGE.fullmatch(written) else language
+
+
+def _lang(spoken: str, language: str) -> Markup:
+    """The attribute that says a language which isn't the site's."""
+    return _NOTHING if spoken == language else Markup(' lang="{}"').format(spoken)
 
 
 def _line(text: str) -> str:

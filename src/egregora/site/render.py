@@ -98,6 +98,10 @@ def render_site(group: Group, settings: SiteSettings, pictures: Mapping[str, Pic
         if len(entries) < _IN_FEED:
             entries.append(_feed_entry(post, body.plain))
         yield site.page("post.html", post.path, "archive.html", post=post, body=Markup(body.html))  # noqa: S704 (cleaned)
+    for person in group.people:
+        if person.portrait:
+            body = markup.render(person.portrait.body)
+            person.portrait_html = Markup(body.html)  # noqa: S704 (cleaned)
     yield from site.lists()
     yield SiteFile("assets/search-index.js", _search_index(search), "data")
     feed = atom_feed(

@@ -135,6 +135,8 @@ def _interface() -> tuple[frozenset[str], frozenset[str], frozenset[str], str]:
     said = [text for words in WORDS.values() for text in words.values()]
     templates = Path(site.__file__).parent / "templates"
     texts = {*said, *_VALUES, *(one for path in sorted(templates.glob("*.html")) for one in html_texts(_read(path)))}
+    # What models are told stands in the table of configurations. A site's own prompts are not among these.
+    texts |= {_read(path).strip() for path in sorted((templates.parents[1] / "llm" / "prompts").glob("*.md"))}
     said += [text for one in spoken for variants in one.phrases.values() for text in variants]
     said += [text for one in spoken for text in (*one.parts, *one.others, *one.numbers, one.conjunction)]
     said = [re.sub(r"\{[^}]*\}", "0", part) for text in said for part in text.split("|")]

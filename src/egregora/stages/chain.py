@@ -142,7 +142,7 @@ def run_and_lay_out(
     made = dict(given)
     with ThreadPoolExecutor(max_workers=1) as keeper:
         for number, name in enumerate(names):
-            stage = stage_called(name)
+            stage = stage_called(name, config)
             table, inputs = reads(name, made)
             why = "" if number else because
             made[name] = run_stage(stage, table, config, storage, inputs=inputs, force=name in forced, because=why)
@@ -223,15 +223,35 @@ def reads(name: str, made: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     return inputs.pop("table"), inputs
 
 
-def stage_called(name: str) -> Stage:
-    """A stage by its name. It is imported now, when it is needed."""
+def stage_called(name: str, config: Config) -> Stage:
+    """A stage by its name. It is imported now, when it is needed.
+
+    With a model some stages are others, chosen here, before anything is digested: so without one no code that asks a
+    model counts, or is imported.
+    """
     if name == "parse":
         from egregora.sources import known_sources
         from egregora.stages.parse import STAGE as PARSE
 
         # The installed sources are bound to the function, so that their code is part of its identity.
         return replace(PARSE, func=functools.partial(PARSE.func, sources=known_sources()))
-    return cast("Stage", importlib.import_module(f"egregora.stages.{name}").STAGE)
+    return cast("Stage", importlib.import_module(f"egregora.stages.{_module_of(name, config)}").STAGE)
+
+
+def _module_of(name: str, config: Config) -> str:
+    """The module whose stage does what a stage is to do, by the configuration."""
+    model = bool(config.llm.model)
+    if name == "enrich" and model and (config.enrich.fetch_links or config.enrich.describe_images):
+        return "enrich_asked"
+    if name == "enrich" and config.enrich.fetch_links:
+        return "enrich_described"
+    if name == "write" and model:
+        return "write_prose"
+    if name == "rank" and model and config.rank.judged:
+        return "rank_judged"
+    if name == "publish" and model and config.publish.portraits:
+        return "publish_portraits"
+    return name
 
 
 def _lay_out(

@@ -5,6 +5,7 @@ The site holds no event ids: which messages a block `#b<n>` of a post rests on s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from egregora.database.ir_schema import PAGES
 from egregora.errors import StorageError
 from egregora.pipeline.stage import Stage
 from egregora.site.markup import Picture, blobs_named
-from egregora.site.model import Voice, gather
+from egregora.site.model import Portrait, Voice, gather
 from egregora.site.render import SiteSettings, render_site
 from egregora.site.words import words_for
 
@@ -21,11 +22,13 @@ __all__ = ["STAGE", "publish"]
 
 _USED = (
     *("post_id", "title", "standfirst", "body", "tags", "people", "language", "first_ts", "last_ts"),
-    *("related", "signals", "rank"),
+    *("related", "signals", "rank", "why", "writer"),
 )
 
 
-def publish(table: Any, config: Any, *, run_id: str, context: Any) -> pa.Table:
+def publish(
+    table: Any, config: Any, *, run_id: str, context: Any, portraits: Mapping[str, Portrait] | None = None
+) -> pa.Table:
     """Render the site.
 
     Args:
@@ -33,6 +36,7 @@ def publish(table: Any, config: Any, *, run_id: str, context: Any) -> pa.Table:
         config: `site`, `publish` and `parse.timezone`.
         run_id: Not used: a page doesn't depend on when it was made.
         context: Keeps the files; `context.inputs["messages"]` is the `ENRICHED` table.
+        portraits: What stands on people's pages, by alias.
 
     Returns:
         `PAGES`, one row a file, ordered by path.
@@ -57,6 +61,7 @@ def publish(table: Any, config: Any, *, run_id: str, context: Any) -> pa.Table:
         words=words_for(settings.language),
         language=settings.language,
         timezone=config.parse.timezone,
+        portraits=portraits or {},
     )
     files: list[tuple[str, str, int, str]] = []
     pictures: dict[str, Picture] = {}

@@ -10,7 +10,7 @@ like Elo: 1500 is a post of average strength.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from egregora.database.ir_schema import RANKED
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ibis
     import pyarrow as pa
 
-__all__ = ["STAGE", "circulant_pairs", "judge", "rank"]
+__all__ = ["STAGE", "circulant_pairs", "judge", "rank", "rated"]
 
 WEIGHTS = {
     "exchanges": 3.0,
@@ -94,31 +94,51 @@ def rank(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) 
     Returns:
         `RANKED` rows, ordered by `rank`; one row for each input row. Equal ratings are ordered by `post_id`.
     """
+    # Ratings are updated one result after the other, so the order of comparisons must come from the posts alone.
+    posts = table.order_by("post_id").to_pyarrow()
+    signals = posts["signals"].to_pylist()
+    pairs = list(circulant_pairs(len(signals), config.rank.comparisons))
+
+    def results() -> Iterator[tuple[int, int, int]]:
+        for done, (first, second) in enumerate(pairs, start=1):
+            yield first, second, judge(signals[first], signals[second])
+            if done % 1000 == 0 or done == len(pairs):
+                context.progress(done, len(pairs), "comparisons")
+
+    return rated(posts, results())
+
+
+def rated(posts: pa.Table, results: Iterable[tuple[int, int, int]], why: Sequence[str | None] = ()) -> pa.Table:
+    """Posts with the ratings that follow from comparisons.
+
+    Args:
+        posts: `POSTS` rows.
+        results: In the order in which they count: two posts by position, and 1, -1 or 0 as `judge` says it.
+        why: What was said in favour of each post.
+
+    Returns:
+        `RANKED` rows, ordered by `rank`.
+    """
     import pyarrow as pa
     from openskill.models import BradleyTerryFull
 
-    # Ratings are updated one result after the other, so the order of comparisons must come from the posts alone.
-    posts = table.order_by("post_id").to_pyarrow()
     names = posts["post_id"].to_pylist()
-    signals = posts["signals"].to_pylist()
     # No drift between comparisons (`tau`): all posts are compared as they stand, at one time.
     model = BradleyTerryFull(mu=MEAN, sigma=SPREAD, beta=SPREAD / 2, tau=0.0)
     ratings = [model.rating() for _ in names]
-    pairs = list(circulant_pairs(len(names), config.rank.comparisons))
-    for done, (first, second) in enumerate(pairs, start=1):
-        result = judge(signals[first], signals[second])
+    for first, second, result in results:
         # openskill wants places: the lower wins, equal is a tie.
         teams = model.rate([[ratings[first]], [ratings[second]]], ranks=[-result, result])
         ratings[first], ratings[second] = teams[0][0], teams[1][0]
-        if done % 1000 == 0 or done == len(pairs):
-            context.progress(done, len(pairs), "comparisons")
     # Rounded, so that the last bits of a float, which differ between processors, don't decide an order.
     values = [round(rating.mu, 6) for rating in ratings]
     order = sorted(range(len(names)), key=lambda position: (-values[position], names[position]))
+    said = why or [None] * len(names)
     return (
         posts.take(pa.array(order, pa.int64()))
         .append_column("rating", pa.array([values[position] for position in order], pa.float64()))
         .append_column("rank", pa.array(range(1, len(order) + 1), pa.int64()))
+        .append_column("why", pa.array([said[position] for position in order], pa.string()))
     )
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from egregora.stages.writers.words import Background, Vocabulary, background, to
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["STAGE", "WritePost", "write"]
+__all__ = ["STAGE", "Source", "WritePost", "Written", "linked_posts", "utc", "write"]
 
 WritePost = Callable[[Window, Background, Any, StageContext], Draft | None]
 """A writer: makes a draft of one window, or says by `context.log` why there is none."""
@@ -42,8 +43,8 @@ _SLUG_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """A draft with what is kept of its window; its messages are let go."""
+class Written:
+    """A draft with what is kept of its window, and the times of the first and the last message used, UTC."""
 
     label: str
     first_day: date
@@ -67,22 +68,22 @@ def write(table: ir.Table, config: Any, *, run_id: str, context: StageContext, w
     Raises:
         ExportError: no message lies between `write.from_date` and `write.to_date`.
     """
-    source = _Source(table, config)
+    source = Source(table, config)
     known = source.background()
     total = len(source.numbers)
-    written: list[_Written] = []
+    written: list[Written] = []
     for done, (window, first_ts, last_ts) in enumerate(source.windows(), 1):
         with context.child(window.label, rows_in=len(window.ids)) as child:
             draft = write_post(window, known, config, child)
             child.rows_out = 0 if draft is None else 1
         if draft is not None:
-            written.append(_Written(window.label, window.first_day, draft, first_ts, last_ts))
+            written.append(Written(window.label, window.first_day, draft, first_ts, last_ts))
         context.progress(done, total, unit="windows")
     context.log(f"{len(written)} posts from {total} windows with messages")
-    return _posts(written, language(config.site.language))
+    return linked_posts(written, language(config.site.language))
 
 
-class _Source:
+class Source:
     """The messages in range, window after window."""
 
     def __init__(self, table: ir.Table, config: Any) -> None:
@@ -143,15 +144,19 @@ class _Source:
             hint=f"choose days from {first} to {last}: those are the days of the chat",
         )
 
-    def background(self) -> Background:
-        """Word counts of all windows."""
-        aliases = pc.unique(self.rows.column("alias")).drop_null().to_pylist()
+    @cached_property
+    def languages(self) -> list[str]:
+        """Languages of the chat, and those of the site's own words (ISO 639-1)."""
         # One message in fifty is a language of the chat; less is a guess gone wrong, or a quotation.
         spoken = pc.value_counts(self.rows.column("language").drop_null()).to_pylist()
         total = sum(item["counts"] for item in spoken)
         languages = {item["values"] for item in spoken if 50 * item["counts"] >= total}
-        languages |= {"en", "pt", self.config.site.language[:2]}
-        return background(self.tokens, self.bounds, self.vocabulary, aliases, sorted(languages))
+        return sorted(languages | {"en", "pt", self.config.site.language[:2]})
+
+    def background(self) -> Background:
+        """Word counts of all windows."""
+        aliases = pc.unique(self.rows.column("alias")).drop_null().to_pylist()
+        return background(self.tokens, self.bounds, self.vocabulary, aliases, self.languages)
 
     def windows(self) -> Iterator[tuple[Window, datetime, datetime]]:
         """The windows in order of time, each with its first and last time (UTC)."""
@@ -161,7 +166,7 @@ class _Source:
     def _window(self, number: int, start: int, end: int) -> tuple[Window, datetime, datetime]:
         rows = self.rows.slice(start, end - start)
         parents = self.parents[start:end] - start
-        utc = pc.min_max(rows.column("utc")).as_py()
+        both = pc.min_max(rows.column("utc")).as_py()
         if self.unit == "d":
             first_day = _ALIGNED_TO + timedelta(days=number * self.size)
             last_day = first_day + timedelta(days=self.size - 1)
@@ -179,7 +184,7 @@ class _Source:
             parents=np.where((parents >= 0) & (parents < end - start), parents, -1),
             tokens=self.tokens.part(start, end),
         )
-        return window, _utc(utc["min"]), _utc(utc["max"])
+        return window, utc(both["min"]), utc(both["max"])
 
 
 def _in_order(rows: pa.Table) -> pa.Table:
@@ -195,11 +200,11 @@ def _numbered(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks().dictionary_encode().indices.fill_null(-1)
 
 
-def _utc(seconds: int) -> datetime:
+def utc(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def _posts(written: list[_Written], words: Language) -> pa.Table:
+def linked_posts(written: list[Written], words: Language) -> pa.Table:
     """The posts, with what each can only have once all are written: its own title, its identity, and links."""
     titles = _titles(written, words)
     ids = _post_ids(written, titles)
@@ -231,7 +236,7 @@ def _posts(written: list[_Written], words: Language) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=POSTS.arrow())
 
 
-def _titles(written: list[_Written], words: Language) -> list[str]:
+def _titles(written: list[Written], words: Language) -> list[str]:
     """One title for each post, no two alike: the writer's best that is free, else its best with the date."""
     taken: set[str] = set()
     titles = []
@@ -245,7 +250,7 @@ def _titles(written: list[_Written], words: Language) -> list[str]:
     return titles
 
 
-def _post_ids(written: list[_Written], titles: list[str]) -> list[str]:
+def _post_ids(written: list[Written], titles: list[str]) -> list[str]:
     """Slugs: the date and the title's first words in ASCII, with a number where two would be the same."""
     taken: set[str] = set()
     ids = []
@@ -260,7 +265,7 @@ def _post_ids(written: list[_Written], titles: list[str]) -> list[str]:
     return ids
 
 
-def _related(written: list[_Written]) -> list[list[tuple[int, list[str]]]]:
+def _related(written: list[Written]) -> list[list[tuple[int, list[str]]]]:
     """For each post the earlier ones that share its terms, nearest first, with up to two of the terms shared.
 
     A term that many posts have connects nothing, so a term counts by how few have it.
@@ -278,7 +283,7 @@ def _related(written: list[_Written]) -> list[list[tuple[int, list[str]]]]:
             if len(posts) > most:
                 continue
             for j in posts:
-                if j >= i:
+                if j >= i or written[j].label == item.label:
                     break
                 strength = min(weight, written[j].draft.terms[term]) / (len(posts) - 1)
                 shared.setdefault(j, []).append((strength, term))

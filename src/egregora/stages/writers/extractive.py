@@ -534,6 +534,7 @@ class _Desk:
         self.pictures_left -= 1
         media = self.window.media[row]
         alt = self._say("picture", who=self._who(row), day=self.words.day(self.window.when(row)))
+        alt = media.get("description") or alt
         blob = media.get("thumbnail") or media["blob"]
         self.blocks.append(Block(image(alt, blob), (self.window.ids[row],)))
 
@@ -643,6 +644,8 @@ class _Desk:
                     site="" if title == site else f" ({escape(site)})",
                     who=escape(self._who(row)),
                 )
+                if item.get("description"):
+                    line += f": {escape(item['description'])}"
                 items.append((line, [row]))
         self._list("heading.links", items)
 

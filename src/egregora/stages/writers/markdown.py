@@ -6,7 +6,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["clean", "escape", "image", "inline_quote", "link", "plain", "quote", "safe_url", "shorten", "site_name"]
+__all__ = [
+    "clean",
+    "escape",
+    "image",
+    "inline_quote",
+    "link",
+    "plain",
+    "prose",
+    "quote",
+    "safe_url",
+    "shorten",
+    "site_name",
+]
 
 # Control and bidi characters and those of no width; not the joiner U+200D, which emoji are made of.
 _UNSEEN = re.compile(
@@ -122,3 +134,41 @@ def quote(alias: str, text: str, links: Sequence[Mapping[str, Any]] = (), *, lim
 def inline_quote(text: str, *, limit: int = 160) -> str:
     """A message in quotation marks, in one line."""
     return f"“{escape(shorten(plain(text), limit))}”"
+
+
+_INLINE = re.compile(
+    r"!?\[(?P<title>[^\[\]]*)\]\(\s*(?P<target>[^)\s]*)[^)]*\)|(?P<mark>\*\*|\*|__|_)(?=[^\s*_])(?P<stressed>[^*_]+?)(?<=[^\s*_])(?P=mark)(?!\w)"
+)
+
+
+def prose(text: str, target: Callable[[str], str | None]) -> str:
+    """A paragraph that a model wrote, as Markdown with its emphasis and its links; all else in it is text.
+
+    Args:
+        target: The address that a link may lead to; None if it may lead nowhere, and only its words stay.
+    """
+    text = plain(text)
+    out: list[str] = []
+    at = 0
+    for found in _INLINE.finditer(text):
+        if found["mark"] and text[max(found.start() - 1, 0)].isalnum() and found.start():
+            continue
+        out.append(_between(text[at : found.start()], first=not out))
+        if found["mark"]:
+            mark = "**" if len(found["mark"]) == 2 else "*"
+            out.append(f"{mark}{_inside(found['stressed'])}{mark}")
+        else:
+            address = target(found["target"])
+            title = found["title"] or found["target"]
+            out.append(link(title, address) if address else _between(title, first=not out))
+        at = found.end()
+    out.append(_between(text[at:], first=not out))
+    return "".join(out).strip()
+
+
+def _between(text: str, *, first: bool) -> str:
+    """A piece of a line, with the spaces at its ends."""
+    if not text.strip():
+        return " " if text else ""
+    body = escape(text) if first else _inside(text)
+    return (" " if text[0].isspace() else "") + body + (" " if text[-1].isspace() else "")
