@@ -39,7 +39,7 @@ def rehearse_site(
     remember_exports(storage, files)
     made: dict[str, Any] = {EXPORTS: files}
     names = STAGES[: STAGES.index(up_to) + 1]
-    stages = {name: stage_called(name) for name in names}
+    stages = {name: stage_called(name, config) for name in names}
     asking = [name for name in names if _asks(stages[name])]
     expected: list[Expected] = []
     if not asking:
