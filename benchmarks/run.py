@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,34 +86,94 @@ def repeated(work: Callable[[], object], times: int) -> float:
 
 
 def catalog(folder: Path, runs: int) -> Path:
-    """A site whose catalog holds this many runs, some failed, some hits, some children."""
+    """A site whose catalog holds this many runs, as a few years of use would leave them.
+
+    Of three writes one executes everything, with thirty windows, and two are hits; every fiftieth fails. With logs,
+    lineage, figures of each result, model calls, configurations and codes.
+    """
     import duckdb
 
     from egregora.database.runs_schema import create_tables
 
     site = folder / f"site-{runs}"
+    if site.exists():
+        return site
     (site / ".egregora" / "journal").mkdir(parents=True)
     con = duckdb.connect()
     con.execute(f"ATTACH '{site / '.egregora' / 'egregora.duckdb'}' AS cat (STORAGE_VERSION 'v1.2.0')")
     create_tables(con, "cat")
+    # 48 runs an hour: 36 of the write that executes (30 of them windows), then 6 and 6.
     con.execute(
         f"""
-        INSERT INTO cat.runs BY NAME
-        SELECT uuid() AS run_id,
-               ['parse', 'privacy', 'enrich', 'write', 'rank', 'publish'][1 + (i % 6)::INT] AS stage,
-               CASE WHEN i % 50 = 7 THEN 'failed' ELSE 'completed' END AS status,
-               CASE WHEN i % 50 = 7 THEN 'the export is damaged' END AS error,
-               'sha256:' || sha256(i::VARCHAR) AS input_fingerprint,
-               sha256('a' || i // 60) AS input_hash, sha256('b' || i // 600) AS config_hash, sha256('c') AS code_hash,
-               sha256('d' || i) AS output_hash, 4096 AS checkpoint_bytes,
-               1 AS checkpoint_mtime_ns, sha256('e') AS checkpoint_sha256,
-               TIMESTAMP '2024-01-01' + to_seconds(i) AS started_at,
-               TIMESTAMP '2024-01-01' + to_seconds(i) + INTERVAL 1 SECOND AS finished_at,
-               1000 AS rows_in, 1000 AS rows_out, 1.0 AS duration_seconds, 0 AS llm_calls, 0 AS tokens,
-               'unknown' AS code_ref, CASE WHEN i % 3 = 0 THEN 'checkpoint' ELSE 'executed' END AS source,
-               'input changed' AS reason, uuid() AS invocation_id, '00000000-1-1' AS owner, 'default' AS tenant_id
-        FROM range({runs}) r(i) ORDER BY i
+        CREATE TABLE planned AS
+        SELECT i, i // 48 AS hour, i % 48 AS k, CASE WHEN k < 36 THEN 0 WHEN k < 42 THEN 1 ELSE 2 END AS nth,
+               k BETWEEN 4 AND 33 AS is_window,
+               CASE WHEN k BETWEEN 3 AND 33 THEN 'write'
+                    ELSE ['parse', 'privacy', 'enrich', 'write', 'rank', 'publish']
+                         [1 + CASE WHEN k < 4 THEN k WHEN k < 36 THEN k - 30 ELSE k % 6 END] END AS stage,
+               (hour * 3 + nth) % 50 = 7 AND (stage = 'write' AND k < 34 OR k = 39) AND k % 30 = 9 % 30 AS failed,
+               md5('run' || i)::UUID AS run_id, md5('invocation' || hour * 3 + nth)::UUID AS invocation_id,
+               CASE WHEN is_window THEN md5('run' || hour * 48 + 3)::UUID END AS parent_run_id,
+               TIMESTAMP '2022-01-01' + to_seconds(hour * 3600 + nth * 1200 + k) AS started_at,
+               CASE WHEN nth = 0 THEN (1 + k % 7) * (0.5 + hash(i) % 1000 / 1000) ELSE 0.002 END AS seconds
+        FROM range({runs}) r(i)
         """
+    )
+    con.execute(
+        """
+        INSERT INTO cat.runs BY NAME
+        SELECT run_id, stage, CASE WHEN failed THEN 'failed' ELSE 'completed' END AS status,
+               CASE WHEN failed THEN 'the model refused' END AS error,
+               CASE WHEN failed THEN 'ModelError' END AS error_type,
+               'sha256:' || sha256(stage || hour || CASE WHEN is_window THEN k ELSE 0 END) AS input_fingerprint,
+               sha256('a' || hour) AS input_hash, sha256('b' || stage || hour // 100) AS config_hash,
+               sha256('c' || stage || hour // 400) AS code_hash,
+               CASE WHEN NOT failed THEN sha256('d' || stage || hour // 2) END AS output_hash,
+               CASE WHEN NOT is_window AND NOT failed THEN 4096 END AS checkpoint_bytes,
+               CASE WHEN NOT is_window AND NOT failed THEN 1 END AS checkpoint_mtime_ns,
+               CASE WHEN NOT is_window AND NOT failed THEN sha256('e' || hour) END AS checkpoint_sha256,
+               started_at, started_at + to_microseconds((seconds * 1e6)::BIGINT) AS finished_at,
+               CASE WHEN stage = 'parse' THEN 1 WHEN is_window THEN 100 ELSE 3000 + hour % 1000 END AS rows_in,
+               CASE WHEN failed THEN NULL WHEN is_window THEN 1 ELSE 3000 + hour % 1000 END AS rows_out,
+               seconds AS duration_seconds,
+               CASE WHEN nth > 0 OR stage <> 'write' THEN 0 WHEN is_window THEN 1 ELSE 30 END AS llm_calls,
+               llm_calls * 2500 AS tokens, CASE WHEN llm_calls > 0 THEN llm_calls * 0.002 END AS cost_usd,
+               'unknown' AS code_ref, CASE WHEN nth = 0 THEN 'executed' ELSE 'checkpoint' END AS source,
+               CASE WHEN nth = 0 THEN 'input changed' ELSE 'unchanged' END AS reason, invocation_id, parent_run_id,
+               CASE WHEN is_window THEN (started_at - to_days(k::INT))::DATE::VARCHAR END AS label,
+               '00000000-1-' || hour * 3 + nth AS owner, 'default' AS tenant_id
+        FROM planned ORDER BY i
+        """
+    )
+    con.execute(
+        """
+        INSERT INTO cat.lineage
+        SELECT md5('run' || i)::UUID, md5('run' || CASE WHEN k = 34 THEN hour * 48 + 3 ELSE i - 1 END)::UUID
+        FROM planned WHERE k NOT IN (0, 36, 42) AND NOT is_window ORDER BY i
+        """
+    )
+    con.execute(
+        "INSERT INTO cat.run_logs SELECT run_id, started_at + to_seconds(n), "
+        "CASE WHEN n = 1 THEN 'warning' ELSE 'info' END, 'line ' || n || ' of what a stage says while it works' "
+        "FROM planned, range(3) AS r(n) "
+        "WHERE NOT is_window ORDER BY i, n"
+    )
+    con.execute(
+        "INSERT INTO cat.llm_calls SELECT run_id, started_at, ['a-model', 'another-model'][1 + (i % 2)::INT], "
+        "sha256('p' || i), 2000, 500, 0.002, 900 + hash(i) % 400, CASE WHEN i % 40 = 1 THEN 'rate limit' END "
+        "FROM planned WHERE is_window ORDER BY i"
+    )
+    con.execute(
+        "INSERT INTO cat.profiles SELECT run_id, n, hash(i, n) % 1000 FROM planned, "
+        "(SELECT unnest(['rows', 'people', 'nulls.reply_to', 'first', 'last']) AS n) WHERE NOT is_window ORDER BY i"
+    )
+    con.execute(
+        "INSERT INTO cat.configs SELECT DISTINCT sha256('b' || stage || hour // 100), "
+        "to_json({'stage': stage, 'n': hour // 100})::VARCHAR FROM planned"
+    )
+    con.execute(
+        "INSERT INTO cat.codes SELECT DISTINCT sha256('c' || stage || hour // 400), to_json(MAP {'module ' || stage: "
+        "sha256('c' || stage || hour // 400)})::VARCHAR FROM planned"
     )
     con.execute("DETACH cat")
     return site
@@ -162,6 +223,81 @@ def bench_tail(folder: Path) -> list[Figure]:
         ratio <= 1.3,
     )
     return [first, second]
+
+
+QUESTIONS: tuple[tuple[str, ...], ...] = (
+    ("runs", "tail"),
+    ("runs", "show", "last"),
+    ("runs", "show", "last-failed"),
+    ("runs", "explain", "last"),
+    ("runs", "explain", "last-failed"),
+    ("runs", "diff", "write~1", "write"),
+    ("runs", "lineage", "last"),
+    ("runs", "logs", "write", "--children"),
+    ("runs", "list"),
+    ("runs", "list", "--label", "2024-*", "--limit", "100"),
+    ("runs", "list", "--where", "duration_seconds > 5", "--sort", "-duration"),
+    ("runs", "stats"),
+    ("runs", "stats", "--by", "day", "--since", "2024-01-01"),
+    ("runs", "stats", "--by", "model"),
+    ("runs", "watch", "--once"),
+    ("runs", "export", "--limit", "1000"),
+    ("sql", "SELECT stage, count(*), avg(duration_seconds) FROM runs GROUP BY stage"),
+)
+"""What is asked of a million runs."""
+
+
+def bench_questions(folder: Path) -> list[Figure]:
+    """Every question as a process on a million runs, while a pipeline writes; `tail` and `show` against a thousand."""
+    from egregora.database.storage import StorageManager, now
+
+    small, large = catalog(folder, 1_000), catalog(folder, 1_000_000)
+    program = str(Path(sys.executable).with_name("egregora"))
+    writers = [StorageManager(site / ".egregora" / "egregora.duckdb") for site in (small, large)]
+    for writer in writers:
+        # A stage at work whose events are not folded: what a look during a write has to lay over the catalog.
+        row = {"stage": "write", "status": "running", "input_fingerprint": "sha256:0", "owner": writer.owner}
+        row |= {"invocation_id": writer.invocation_id, "tenant_id": "default", "source": "executed"}
+        parent = str(uuid.uuid4())
+        done = {"status": "completed", "parent_run_id": parent, "duration_seconds": 1.0, "rows_out": 1}
+        events = [{"e": "run", "run_id": parent, "started_at": now(), **row}]
+        events += [{"e": "run", "run_id": str(uuid.uuid4()), "started_at": now(), **row, **done} for _ in range(30)]
+        writer.append(events, sync=True)
+
+    def ask(site: Path, *words: str) -> float:
+        return process([program, *words, "--site", str(site)])[0]
+
+    taken = {}
+    for words in QUESTIONS:
+        ask(large, *words)
+        taken[words] = statistics.median(ask(large, *words) for _ in range(5))
+    slowest = max(taken, key=lambda words: taken[words])
+    for words, seconds in taken.items():
+        print(f"        {seconds:.2f} s  egregora {' '.join(words)}")
+    figures = [
+        Figure(
+            "questions",
+            "the slowest of all questions (list, stats, sql, explain, …) as a process, 1,000,000 runs, while a "
+            "pipeline writes",
+            "≤ 1 s",
+            f"{taken[slowest]:.2f} s (`{' '.join(slowest[:3])}`)",
+            taken[slowest] <= 1,
+        )
+    ]
+    for words in (("runs", "tail"), ("runs", "show", "last")):
+        ratio, big, little = paired(lambda w=words: ask(large, *w), lambda w=words: ask(small, *w), 9)  # type: ignore[misc]
+        figures.append(
+            Figure(
+                " ".join(words),
+                f"`egregora {' '.join(words)}` while a pipeline writes, 1,000,000 runs, against 1,000",
+                "≤ 1.5 ×",
+                f"{ratio:.2f} × ({big:.2f} s, {little:.2f} s)",
+                ratio <= 1.5,
+            )
+        )
+    for writer in writers:
+        writer.close()
+    return figures
 
 
 def nothing(table: object, config: object, *, run_id: str) -> object:
@@ -438,6 +574,7 @@ def bench_privacy(folder: Path) -> list[Figure]:
 
 BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "tail": bench_tail,
+    "questions": bench_questions,
     "stage": bench_stage,
     "parse": bench_parse,
     "hash": bench_hash,

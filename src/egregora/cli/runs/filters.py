@@ -15,7 +15,7 @@ from egregora.cli.site import open_site
 from egregora.database.runs_schema import RUNS
 from egregora.observe.selection import Order, Selection
 
-__all__ = ["ColumnsOption", "SortOption", "chosen_columns", "chosen_order", "selecting"]
+__all__ = ["ColumnsOption", "SortOption", "chosen_columns", "chosen_order", "complete_invocation", "selecting"]
 
 STATUSES = ("completed", "failed", "running")
 SOURCES = ("executed", "checkpoint")
@@ -46,6 +46,9 @@ def _invocations(context: typer.Context) -> list[str]:
             return newest_invocations(con, 10)
 
     return ["last", *(found[:13] for found in _asked(context, newest))]
+
+
+complete_invocation = _completing(_invocations)
 
 
 def _asked(context: typer.Context, question: Callable[[Any], list[str]]) -> list[str]:
@@ -114,7 +117,7 @@ def _selection(
         typer.Option(
             "--invocation",
             metavar="ID",
-            autocompletion=_completing(_invocations),
+            autocompletion=complete_invocation,
             help="Only of one `egregora write`: the beginning of its id, last, last~1.",
         ),
     ] = None,
