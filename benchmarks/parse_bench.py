@@ -2,8 +2,9 @@
 
     python benchmarks/parse_bench.py [--messages 1000000] [--styles android,android-us,ios] [--rounds 5]
 
-Both are whole processes, in turn: the bare loop over the unpacked text, and `parse` from the zip into Parquet, written
-as a pipeline run writes it. Imports count. What is printed are medians of the rounds.
+`--styles all` takes every style that `egregora.testing` can write. Both are whole processes, in turn: the bare loop
+over the unpacked text, and `parse` from the zip into Parquet, written as a pipeline run writes it, with the allocator
+that the program asks for. Imports count. What is printed are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 PARSE = """
@@ -32,10 +34,22 @@ stream_rows(out, rows, RAW_MESSAGES)
 """
 
 
+@dataclass
+class Measured:
+    """Medians of some rounds: ratios of wall and processor time to the loop's, seconds of both, peak memory in MB."""
+
+    ratio: float
+    cpu: float
+    seconds: float
+    bare: float
+    peak: float
+
+
 def process(command: list[str]) -> tuple[float, float, float]:
     """Run a command; its seconds, its seconds of processor time, and its peak memory in MB."""
     started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+    variables = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=variables) as running:
         _, status, used = os.wait4(running.pid, 0)
         running.returncode = os.waitstatus_to_exitcode(status)
     if running.returncode:
@@ -43,37 +57,47 @@ def process(command: list[str]) -> tuple[float, float, float]:
     return time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
+def measure(style: str, messages: int, rounds: int) -> Measured:
+    """Write an export in a style, and run the parser and the loop over it in turn."""
+    from egregora.testing import STYLES, write_export
+
+    with tempfile.TemporaryDirectory() as folder:
+        export = write_export(Path(folder, "export.zip"), messages=messages, style=style, pictures=0)
+        with zipfile.ZipFile(export) as archive:
+            name = archive.namelist()[0]
+            archive.extract(name, folder)
+        loop = [sys.executable, str(Path(__file__).with_name("bare_parse.py")), str(Path(folder, name))]
+        if style not in ("android", "ios"):
+            loop += ["--split", "] " if STYLES[style].ios else " - "]
+        elif style == "ios":
+            loop.append("--ios")
+        ours = [sys.executable, "-c", PARSE, str(export), str(Path(folder, "rows.parquet"))]
+        process(ours)
+        pairs = [(process(ours), process(loop)) for _ in range(rounds)]
+    return Measured(
+        *(statistics.median(mine[i] / bare[i] for mine, bare in pairs) for i in (0, 1)),
+        seconds=statistics.median(mine[0] for mine, _ in pairs),
+        bare=statistics.median(bare[0] for _, bare in pairs),
+        peak=statistics.median(mine[2] for mine, _ in pairs),
+    )
+
+
 def main() -> None:
-    """Write an export in each style, run the loop and the parser in turn, print medians."""
+    """Measure the styles that are asked for, and print what came of it."""
+    from egregora.testing import STYLES
+
     options = argparse.ArgumentParser()
     options.add_argument("--messages", type=int, default=1_000_000)
     options.add_argument("--styles", default="android,android-us,ios")
     options.add_argument("--rounds", type=int, default=5)
     chosen = options.parse_args()
-    from egregora.testing import STYLES, write_export
-
-    for style in chosen.styles.split(","):
-        with tempfile.TemporaryDirectory() as folder:
-            export = write_export(Path(folder, "export.zip"), messages=chosen.messages, style=style, pictures=0)
-            with zipfile.ZipFile(export) as archive:
-                name = STYLES[style].text_name.format(title="Lake House Crew")
-                archive.extract(name, folder)
-            loop = [sys.executable, str(Path(__file__).with_name("bare_parse.py")), str(Path(folder, name))]
-            if style not in ("android", "ios"):
-                loop += ["--split", "] " if STYLES[style].ios else " - "]
-            elif style == "ios":
-                loop.append("--ios")
-            ours = [sys.executable, "-c", PARSE, str(export), str(Path(folder, "rows.parquet"))]
-            rounds = [(process(ours), process(loop)) for _ in range(chosen.rounds)]
-            seconds, cpu = (statistics.median(mine[i] / bare[i] for mine, bare in rounds) for i in (0, 1))
-            mine, bare, peak = (
-                statistics.median(values)
-                for values in ((m[0] for m, _ in rounds), (b[0] for _, b in rounds), (m[2] for m, _ in rounds))
-            )
-            print(
-                f"{style}: {seconds:.2f} × the bare loop ({mine:.2f} s, {bare:.2f} s); "
-                f"processor time {cpu:.2f} ×; peak {peak:.0f} MB"
-            )
+    for style in STYLES if chosen.styles == "all" else chosen.styles.split(","):
+        found = measure(style, chosen.messages, chosen.rounds)
+        print(
+            f"{style}: {found.ratio:.2f} × the bare loop ({found.seconds:.2f} s, {found.bare:.2f} s); "
+            f"processor time {found.cpu:.2f} ×; peak {found.peak:.0f} MB",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

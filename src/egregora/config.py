@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib.resources
 import textwrap
 import tomllib
 from datetime import date
@@ -42,6 +40,8 @@ __all__ = [
 
 def nearest(word: str, known: list[str]) -> str:
     """`; did you mean 'x'?` for the known word that is most like `word`, else nothing."""
+    import difflib  # Only for what is wrong.
+
     found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean '{found[0]}'?" if found else ""
 
@@ -56,7 +56,9 @@ def _timezone(name: str) -> str:
 
 def _tzdata(name: str) -> list[list[str]]:
     """A table of the time zone database."""
-    text = importlib.resources.files("tzdata.zoneinfo").joinpath(name).read_text(encoding="utf-8")
+    from importlib.resources import files
+
+    text = files("tzdata.zoneinfo").joinpath(name).read_text(encoding="utf-8")
     return [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
 
 
@@ -269,9 +271,11 @@ def _prompts(own: Path) -> dict[str, str]:
     Raises:
         ConfigError: a file has a name that stands for nothing, or can't be read.
     """
-    ours = importlib.resources.files("egregora").joinpath("llm", "prompts")
-    files = ours.iterdir() if ours.is_dir() else ()
-    texts = {entry.name: entry.read_text(encoding="utf-8") for entry in files if entry.name.endswith(".md")}
+    from importlib.resources import files
+
+    ours = files("egregora").joinpath("llm", "prompts")
+    entries = ours.iterdir() if ours.is_dir() else ()
+    texts = {entry.name: entry.read_text(encoding="utf-8") for entry in entries if entry.name.endswith(".md")}
     for path in sorted(own.glob("*.md")) if own.is_dir() else ():
         if path.name not in texts:
             raise ConfigError(

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from egregora.database.sql import literal
 from egregora.errors import SchemaError, StorageError
 from egregora.pipeline.fingerprint import as_sql, hash_relation
-from egregora.pipeline.profile import COLUMNS
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,6 +100,8 @@ def write_checkpoint(
         StorageError: the disk is full or the folder can't be written.
     """
     import duckdb
+
+    from egregora.pipeline.profile import COLUMNS
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

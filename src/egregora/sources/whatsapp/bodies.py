@@ -90,7 +90,7 @@ _LABEL = re.compile(r"[^\n:：]{3,20}[:：]")
 _OPTION = re.compile(rf"\s*[{_EDGE_MARKS}]*(?:{_any(words.OPTION)}){_S}?[:：]{_S}*", re.IGNORECASE)
 _VOTES = re.compile(rf"\s*[(（]\s*(?P<votes>\d+){_S}*[^()（）]*[)）]\s*$")
 _EVENT = re.compile(rf"(?:{_any(words.EVENT)}){_S}?[:：]\s*(?P<rest>[\s\S]+)", re.IGNORECASE)
-_CALL = re.compile(rf"(?:{_any(words.CALL)})(?:[{_EDGE_MARKS}{SPACES},.\n(·•-].{{0,60}})?", re.IGNORECASE | re.DOTALL)
+_CALL = re.compile(_any(words.CALL), re.IGNORECASE)
 
 _WHOLE = {
     **dict.fromkeys((word.casefold() for word in words.DELETED), Body("deleted")),
@@ -307,16 +307,18 @@ class BodyReader:
 
     @staticmethod
     def _call(text: str) -> Body | None:
-        return Body("call", text) if len(text) < 80 and _CALL.fullmatch(text) and _is_call(text) else None
+        match = _CALL.match(text) if len(text) < 80 else None
+        return Body("call", text) if match and _is_call(text[match.end() :]) else None
 
 
-def _is_call(text: str) -> bool:
+def _is_call(rest: str) -> bool:
     """Whether a body that begins like a call is one: nothing follows, or a length, a time or an outcome."""
-    rest = _plain(_CALL_START.sub("", text, count=1)).strip(" ,.·•()-")
-    return not rest or bool(re.search(r"\d", rest)) or any(word in rest for word in _OUTCOMES)
+    if rest and rest[0] not in _EDGE_MARKS + SPACES + ",.\n(·•-":
+        return False
+    rest = _plain(rest).strip(" ,.·•()-")
+    return not rest or any(char.isdecimal() for char in rest) or any(word in rest for word in _OUTCOMES)
 
 
-_CALL_START = re.compile(rf"(?:{_any(words.CALL)})", re.IGNORECASE)
 _OUTCOMES = (
     "answer",
     "tap to call",
