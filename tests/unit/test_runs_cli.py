@@ -105,7 +105,7 @@ def test_json_has_the_tables_columns(storage: StorageManager, shown: Shown, ask:
         "boom",
     )
     assert tuple(ask(storage, "DESCRIBE SELECT * FROM runs")[n][0] for n in range(len(RUNS.names))) == RUNS.names
-    assert json.loads(shown("runs", "show", "last", "--json")[1]) == row
+    assert json.loads(shown("runs", "show", "last", "--json")[1]) == {**row, "profile": {}}
 
 
 def test_children_are_listed_on_demand(storage: StorageManager, shown: Shown) -> None:
@@ -277,7 +277,10 @@ def test_show_says_everything(storage: StorageManager, shown: Shown) -> None:
     hit, again, made = rows
     code, out, _ = shown("runs", "show", made["run_id"])
     row = json.loads(shown("runs", "show", made["run_id"], "--json")[1])
-    assert row == made
+    figures = {
+        name: {"value": value, "usual": None} for name, value in (("rows", 3.0), ("nulls.a", 0.0), ("nulls.b", 0.0))
+    }
+    assert row == {**made, "profile": figures}
     for column in RUNS.columns:
         value = row[column.name]
         # These are shown in words.

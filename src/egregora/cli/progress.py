@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from egregora.cli import render
+from egregora.cli.runs.words import with_site
+
 if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
     from egregora.llm.service import Service
@@ -17,8 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["progress", "report", "shown_path", "usd"]
 
 
-def report(outcome: Outcome, seconds: float, service: Service | None = None) -> None:
-    """What came of it, in as many lines as there are things to say; `service` is what models were asked through."""
+def report(outcome: Outcome, seconds: float, service: Service | None = None, *, site: str | None = None) -> None:
+    """What came of it, in as many lines as there are things to say.
+
+    Args:
+        outcome: What came of it.
+        seconds: How long it took.
+        service: What models were asked through.
+        site: The site as it was named on the command line.
+    """
     rows = outcome.rows
     said = [f"{rows[name]:,} {unit}" for name, unit in (("enrich", "messages"), ("rank", "posts")) if name in rows]
     if not said:
@@ -27,8 +37,12 @@ def report(outcome: Outcome, seconds: float, service: Service | None = None) -> 
     if service is not None and service.limits.calls:
         cost = usd(None if service.limits.unpriced else service.limits.spent_usd)
         typer.echo(f"{service.limits.calls:,} calls to {service.names}: {cost}")
-    if rows.get("write") == 0:
+    if rows.get("write") == 0 and "write" not in outcome.marks:
         typer.echo("No window had enough in it for a post; see `egregora runs show last`, or set a larger --window.")
+    for stage, texts in outcome.marks.items():
+        more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+        command = with_site(f"egregora runs explain {stage}", site)
+        render.echo([[(f"{stage} looks wrong: ", "yellow"), (f"{texts[0]}{more}", "")], [(f"  see: {command}", "")]])
     for warning in outcome.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if outcome.index is not None:

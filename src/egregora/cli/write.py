@@ -131,7 +131,7 @@ def write(
     if dry_run:
         _rehearse(exports, folder, _given(overrides), up_to, force)
     else:
-        _write(exports, folder, _given(overrides), up_to, force, allow_leak)
+        _write(exports, folder, _given(overrides), up_to, force, allow_leak, named=site)
 
 
 def _given(overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -172,6 +172,8 @@ def _write(
     up_to: str,
     force: str,
     allow_leak: bool = False,
+    *,
+    named: str | None,
 ) -> tuple[StorageManager, Outcome]:
     from egregora.config import load_config
     from egregora.stages.chain import write_site
@@ -180,7 +182,7 @@ def _write(
     began = time.perf_counter()
     with progress(storage):
         outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
-    report(outcome, time.perf_counter() - began, storage.session.get("llm"))
+    report(outcome, time.perf_counter() - began, storage.session.get("llm"), site=named)
     if len(exports) > 1:
         from egregora.observe.runs import figures
 
@@ -244,7 +246,7 @@ def demo(
         raise StorageError(
             f"{shown_path(directory)} can't be written ({error.strerror})", hint="choose another folder"
         ) from None
-    storage, outcome = _write([export], directory, {}, STAGE_NAMES[-1], "")
+    storage, outcome = _write([export], directory, {}, STAGE_NAMES[-1], "", named=str(directory))
     storage.close()
     typer.echo("\nWhat `egregora runs tail` says:\n")
     tail(site=str(directory))

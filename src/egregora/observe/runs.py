@@ -13,6 +13,7 @@ from egregora.database.journal import host_id, owner_host
 from egregora.database.runs_schema import RUNS
 from egregora.database.sql import literal, uuid_begins
 from egregora.errors import RunLookupError
+from egregora.observe.profiles import Measured, measured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,6 +204,7 @@ class Details:
         readers: The runs that read its output, oldest first.
         parent: The run that it is a child of.
         children: Its own children; None if it has none.
+        measured: Its result in figures.
         logs: Its last log lines: time, level, message.
         log_count: How many there are in all.
         config: Canonical JSON of the configuration it read.
@@ -216,6 +218,7 @@ class Details:
     readers: list[Row]
     parent: Row | None
     children: Children | None
+    measured: Measured
     logs: list[tuple[datetime, str, str]]
     log_count: int
     config: str | None
@@ -254,6 +257,7 @@ def describe_run(storage: StorageManager, wanted: str) -> Details:
             readers=runs_by_ids(con, readers),
             parent=next(iter(runs_by_ids(con, [row["parent_run_id"]])), None),
             children=_children(con, run_id),
+            measured=measured(con, row),
             logs=logs[-LOG_LINES:],
             log_count=len(logs),
             config=config[0] if config else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -63,9 +63,12 @@ class Figure:
         meaning: In a line, for the reference.
         unit: `count`, `number` (with fractions), `share` (between 0 and 1), `time` (seconds since 1970), `hour` (of the
             day), `bytes` or `flag` (0 or 1).
-        says: The figure in a sentence; `{value}` is the figure with its unit, `{of}` what follows the dot in its name.
+        says: The figure in a sentence; `{value}` is the figure with its unit, `{rows}` the rows of the result, `{of}`
+            what follows the dot in its name.
         wrong: Which way is suspicious, compared with the runs before: `low`, `high`, `both`, or none.
         grows: Whether it is expected to grow with the rows of the input.
+        most: More than this is implausible by itself, whatever the runs before were like.
+        asks: What may be the cause of that, as a question.
     """
 
     meaning: str
@@ -73,21 +76,30 @@ class Figure:
     says: str
     wrong: str = ""
     grows: bool = False
+    most: float | None = None
+    asks: str = ""
 
 
 FIGURES: Mapping[str, Figure] = {
     "rows": Figure("rows of the result", "count", "{value} rows came out", "both", grows=True),
     "people": Figure("different authors", "count", "{value} people", "both", grows=True),
     "backwards": Figure(
-        "share of messages whose time lies before the one before", "share", "{value} of the times run backwards", "high"
+        "share of messages whose time lies before the one before",
+        "share",
+        "{value} of {rows} messages are older than the one before",
+        "high",
+        most=0.1,
+        asks="is the date order right?",
     ),
     "backwards_days": Figure(
-        "messages whose time lies more than a day before the latest so far",
-        "count",
-        "{value} times the chat goes back by more than a day",
+        "times at which the chat goes back by more than a day", "count", "{value} times the chat goes back"
     ),
     "future": Figure(
-        "share of messages later than the export, or than now", "share", "{value} of the messages lie in the future"
+        "share of messages later than the export, or than now",
+        "share",
+        "{value} of {rows} messages lie in the future",
+        most=0.005,
+        asks="is the date order right?",
     ),
     "quiet_from": Figure("local hour at which the quietest six hours of the day begin", "hour", "quiet from {value}"),
     "quiet_share": Figure(
@@ -99,9 +111,15 @@ FIGURES: Mapping[str, Figure] = {
         "share",
         "{value} of the lines were not understood",
         "high",
+        most=0.05,
+        asks="is it a whole chat, as the app exported it?",
     ),
     "date_order_ambiguous": Figure(
-        "whether the order of day and month is a guess", "flag", "whether the date order is a guess: {value}"
+        "whether the order of day and month is a guess",
+        "flag",
+        "the order of day and month is a guess",
+        most=0.0,
+        asks="check a date, and set parse.date_order if it is wrong",
     ),
     "leaks": Figure("places that give somebody away and were laid out all the same", "count", "{value} leaks"),
     "merged_duplicates": Figure(
@@ -219,6 +237,7 @@ def judge(profile: Profile, earlier: Sequence[Profile]) -> list[Mark]:
     """
     alike = [one for one in earlier if one.config_hash == profile.config_hash]
     marks = [*profile.marks]
+    marks += [mark for mark in _implausible(profile) if all(mark.name != other.name for other in marks)]
     if not any(mark.name == "rows" for mark in marks):
         marks += _nothing(profile, alike)
     if len(alike) >= ENOUGH:
@@ -249,6 +268,18 @@ def _nothing(profile: Profile, alike: Sequence[Profile]) -> list[Mark]:
     return [Mark("rows", f"no row came out of {profile.rows_in:,}{often}", 0.0, usual)]
 
 
+def _implausible(profile: Profile) -> Iterator[Mark]:
+    """What no run should have, whatever the ones before were like."""
+    for name, value in profile.figures.items():
+        figure = figure_of(name)
+        if figure.most is not None and value > figure.most:
+            yield Mark(name, f"{_said(name, figure, value, profile.rows_out)}; {figure.asks}", value)
+
+
+def _said(name: str, figure: Figure, value: float, rows: int) -> str:
+    return figure.says.format(value=figure_text(figure, value), rows=f"{rows:,}", of=name.partition(".")[2], name=name)
+
+
 def _unusual(name: str, value: float, profile: Profile, past: Sequence[Profile]) -> list[Mark]:
     figure = figure_of(name)
     if not figure.wrong:
@@ -270,11 +301,11 @@ def _unusual(name: str, value: float, profile: Profile, past: Sequence[Profile])
                 away = away if _away(rates[0], rates[1:], factor, 0.0) == away else 0
     if (away < 0 and wrong == "high") or (away > 0 and wrong == "low") or not away:
         return []
-    return [_mark(name, figure, value, statistics.median(values))]
+    return [_mark(name, figure, value, statistics.median(values), profile.rows_out)]
 
 
-def _mark(name: str, figure: Figure, value: float, usual: float) -> Mark:
-    said = figure.says.format(value=figure_text(figure, value), of=name.partition(".")[2], name=name)
+def _mark(name: str, figure: Figure, value: float, usual: float, rows: int) -> Mark:
+    said = _said(name, figure, value, rows)
     return Mark(name, f"{said}, usually {figure_text(figure, usual)}", value, usual)
 
 
@@ -297,7 +328,7 @@ def _spans(profile: Profile, alike: Sequence[Profile]) -> list[Mark]:
         rates = [(span + 7) / rows for span, rows in spans]
         away = _away(days[0], days[1:], FACTOR, 7.0)
         if away and _away(rates[0], rates[1:], FACTOR, 0.0) == away:
-            marks.append(_mark(f"days.{column}", _DAYS, days[0], statistics.median(days[1:])))
+            marks.append(_mark(f"days.{column}", _DAYS, days[0], statistics.median(days[1:]), profile.rows_out))
     return marks
 
 

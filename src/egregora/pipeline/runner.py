@@ -7,7 +7,7 @@ import inspect
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from egregora.pipeline import checkpoint as ckpt
 from egregora.pipeline import fingerprint as fp
 from egregora.pipeline.code import UnknownCodeError, code_identity, get_git_commit
 from egregora.pipeline.fingerprint import fingerprint_stage_input
-from egregora.pipeline.profile import Profile, marks_json, table_figures
+from egregora.pipeline.profile import Mark, Profile, marks_from, marks_json, table_figures
 from egregora.pipeline.stage import Files, Stage, StageContext
 from egregora.pipeline.tracking import History, Origin, Result, Run, Siblings, history, origin_of, redacted, roots_of
 
@@ -172,17 +172,17 @@ def _tracked(
     earlier = Earlier(storage, stage.name, parent, label)
     path = ckpt.checkpoint_path(storage, stage.name, identity.fingerprint)
 
-    def result(output_hash: str, rows: int) -> Result:
+    def result(output_hash: str, rows: int, marks: Sequence[Mark]) -> Result:
         privacy = run.run_id if stage.name == PRIVACY_STAGE else run.privacy_run_id
         origin = Origin(run.run_id, output_hash, rows, path, privacy)
         raw = stage.output is not None and "author_raw" in stage.output.names
-        return Result(origin, identity.fingerprint, lambda: _backend(input_table, storage), raw=raw)
+        return Result(origin, identity.fingerprint, lambda: _backend(input_table, storage), raw=raw, marks=marks)
 
     newest = earlier.newest()
     state, found = find_checkpoint(storage, path, identity, earlier, force)
     hit = None
     if found is not None:
-        hit = result(found["output_hash"], found["rows_out"])
+        hit = result(found["output_hash"], found["rows_out"], marks_from(found["marks"]))
         if eager and not _can_be_read(hit, parent is not None):
             hit = None
     if found is not None and hit is not None:
@@ -239,7 +239,7 @@ def _tracked(
     if parent:
         parent.blobs.update(run.blobs)
     storage.settle(later=parent is not None)
-    return result(kept_as.output_hash, kept_as.rows)
+    return result(kept_as.output_hash, kept_as.rows, run.marks)
 
 
 def find_checkpoint(

@@ -10,7 +10,7 @@ import time
 import traceback as tb
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,11 +63,15 @@ class Result:
     Attributes:
         origin: Where it came from.
         raw: Whether it holds names as they are.
+        marks: What looks wrong about it.
     """
 
-    def __init__(self, origin: Origin, fingerprint: str, backend: Callable[[], Any], *, raw: bool) -> None:
+    def __init__(
+        self, origin: Origin, fingerprint: str, backend: Callable[[], Any], *, raw: bool, marks: Sequence[Mark] = ()
+    ) -> None:
         self.origin = origin
         self.raw = raw
+        self.marks = marks
         self._fingerprint = fingerprint
         self._backend = backend
 

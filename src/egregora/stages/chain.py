@@ -60,6 +60,7 @@ class Outcome:
     Attributes:
         rows: Rows of each stage's result, by stage, as far as it went.
         runs: Ids of the runs, by stage, likewise.
+        marks: Sentences on what looks wrong, by stage, where something does.
         index: The site's index page; None if it stopped before `publish`.
         written, removed: Files of the site that were written and removed.
         warnings: What could not be done and doesn't matter to the site.
@@ -67,6 +68,7 @@ class Outcome:
 
     rows: dict[str, int] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, list[str]] = field(default_factory=dict)
     index: Path | None = None
     written: int = 0
     removed: int = 0
@@ -148,6 +150,8 @@ def run_and_lay_out(
             made[name] = run_stage(stage, table, config, storage, inputs=inputs, force=name in forced, because=why)
             outcome.rows[name] = made[name].origin.rows
             outcome.runs[name] = made[name].origin.run_id
+            if made[name].marks:
+                outcome.marks[name] = [mark.text for mark in made[name].marks]
             if name == "parse" and not outcome.rows[name]:
                 raise ExportError("the export holds no messages", hint="check that it is a chat's export")
             if name in KEPT:

@@ -72,13 +72,16 @@ def enrich(table: ibis.Table, config: Any, *, run_id: str, context: StageContext
 
     def batches() -> Iterator[pa.RecordBatch]:
         talk = _Talk(config.enrich.reply_minutes, aliases or [], fields.field("links").type)
-        done = 0
+        done = linked = 0
         for batch in messages:
             for part in _by_thread(batch):
                 found = [*talk.follow(part), attachments.of(part.column("attrs"))]
+                linked += pc.sum(pc.greater(pc.list_value_length(found[2]), 0)).as_py() or 0
                 yield pa.RecordBatch.from_arrays([*part.columns, *found], schema=schema)
             done += len(batch)
             context.progress(done, total)
+        if done:
+            context.profile("links", linked / done)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

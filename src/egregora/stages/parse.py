@@ -26,6 +26,7 @@ from egregora.pipeline.stage import Files, Stage, StageContext
 from egregora.sources import choose_source, known_sources
 from egregora.sources.ahead import ahead
 from egregora.sources.archive import open_archive
+from egregora.stages.parse_figures import Measures
 
 if TYPE_CHECKING:
     from egregora.config import Config
@@ -64,7 +65,7 @@ def parse(
         ConfigError: `parse.source` is unknown.
     """
     sources = known_sources() if sources is None else sources
-    told = _Told(context)
+    told = _Told(context, Measures(config.parse.timezone, files.paths))
     if len(files.paths) == 1:
         batches = _numbered(_export(files.paths[0], 0, config, told, sources))
         # The first batch is read here, so that an export that can't be read fails before anything is written.
@@ -88,8 +89,9 @@ def _all(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch], told: _Told) -> 
 class _Told:
     """What is told of exports while they are read, and in figures at the end."""
 
-    def __init__(self, context: StageContext) -> None:
+    def __init__(self, context: StageContext, measures: Measures) -> None:
         self._context = context
+        self._measures = measures
         self._messages = 0
         self._lines = Counter[str]()
         self._guessed = False
@@ -107,14 +109,16 @@ class _Told:
     def read(self, batch: pa.RecordBatch) -> None:
         """So many more messages."""
         self._messages += len(batch)
+        self._measures.count(batch)
         self._context.progress(self._messages)
 
     def counted(self, counts: Mapping[str, int]) -> None:
         """An export came to its end."""
         self._lines.update(counts)
+        self._measures.end()
 
-    def finish(self, *, merged: int) -> None:
-        """All exports are read, and `merged` messages left out that were there already."""
+    def finish(self, *, merged: int, people: int | None = None) -> None:
+        """All exports are read, and `merged` messages left out that were there already; `people`: see `Measures`."""
         lines = self._lines
         self._context.progress(self._messages, self._messages)
         if lines["lines"]:
@@ -124,6 +128,7 @@ class _Told:
             )
         self._context.profile("date_order_ambiguous", self._guessed)
         self._context.profile("merged_duplicates", merged)
+        self._measures.tell(self._context, people)
 
 
 def _export(
@@ -323,7 +328,7 @@ def _merged(
     told.log(
         f"{len(paths)} exports of {chats} chat{'' if chats == 1 else 's'}: {left} messages; {merged} more were the same"
     )
-    told.finish(merged=merged)
+    told.finish(merged=merged, people=_number(connection, "SELECT count(DISTINCT author_raw) FROM merged"))
     columns = ", ".join(f'"{name}"' for name in RAW_MESSAGES.names)
     return connection.execute(f"SELECT {columns} FROM merged ORDER BY first_export, seq").to_arrow_reader(50_000)
 

@@ -86,6 +86,8 @@ def publish(
             context.progress(done, unit="pages")
     context.progress(done, unit="pages")
     files.sort()
+    context.profile("pages", sum(kind == "page" for *_, kind in files))
+    context.profile("bytes", sum(size for _, _, size, _ in files))
     columns = zip(*files, strict=True)
     return pa.table({name: pa.array(column) for name, column in zip(PAGES.names, columns, strict=True)})
 

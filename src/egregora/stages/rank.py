@@ -105,15 +105,21 @@ def rank(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) 
             if done % 1000 == 0 or done == len(pairs):
                 context.progress(done, len(pairs), "comparisons")
 
-    return rated(posts, results())
+    return rated(posts, results(), context)
 
 
-def rated(posts: pa.Table, results: Iterable[tuple[int, int, int]], why: Sequence[str | None] = ()) -> pa.Table:
+def rated(
+    posts: pa.Table,
+    results: Iterable[tuple[int, int, int]],
+    context: StageContext,
+    why: Sequence[str | None] = (),
+) -> pa.Table:
     """Posts with the ratings that follow from comparisons.
 
     Args:
         posts: `POSTS` rows.
         results: In the order in which they count: two posts by position, and 1, -1 or 0 as `judge` says it.
+        context: Is told how many were ties.
         why: What was said in favour of each post.
 
     Returns:
@@ -126,10 +132,14 @@ def rated(posts: pa.Table, results: Iterable[tuple[int, int, int]], why: Sequenc
     # No drift between comparisons (`tau`): all posts are compared as they stand, at one time.
     model = BradleyTerryFull(mu=MEAN, sigma=SPREAD, beta=SPREAD / 2, tau=0.0)
     ratings = [model.rating() for _ in names]
+    compared = ties = 0
     for first, second, result in results:
+        compared, ties = compared + 1, ties + (result == 0)
         # openskill wants places: the lower wins, equal is a tie.
         teams = model.rate([[ratings[first]], [ratings[second]]], ranks=[-result, result])
         ratings[first], ratings[second] = teams[0][0], teams[1][0]
+    if compared:
+        context.profile("ties", ties / compared)
     # Rounded, so that the last bits of a float, which differ between processors, don't decide an order.
     values = [round(rating.mu, 6) for rating in ratings]
     order = sorted(range(len(names)), key=lambda position: (-values[position], names[position]))

@@ -153,7 +153,7 @@ def rank_judged(table: ibis.Table, config: Any, *, run_id: str, context: StageCo
         results.append((first, second, result))
         if result:
             praised[first if result > 0 else second] = verdict["reason"]
-    return rated(posts, results, [praised.get(post) for post in range(len(rows))])
+    return rated(posts, results, context, [praised.get(post) for post in range(len(rows))])
 
 
 def _text(row: Mapping[str, Any]) -> str:

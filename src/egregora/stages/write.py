@@ -28,7 +28,7 @@ from egregora.stages.writers.words import Background, Vocabulary, background, to
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["STAGE", "Source", "WritePost", "Written", "linked_posts", "utc", "write"]
+__all__ = ["STAGE", "Source", "WritePost", "Written", "linked_posts", "tell_posts", "utc", "write"]
 
 WritePost = Callable[[Window, Background, Any, StageContext], Draft | None]
 """A writer: makes a draft of one window, or says by `context.log` why there is none."""
@@ -80,7 +80,26 @@ def write(table: ir.Table, config: Any, *, run_id: str, context: StageContext, w
             written.append(Written(window.label, window.first_day, draft, first_ts, last_ts))
         context.progress(done, total, unit="windows")
     context.log(f"{len(written)} posts from {total} windows with messages")
-    return linked_posts(written, language(config.site.language))
+    posts = linked_posts(written, language(config.site.language))
+    tell_posts(posts, total, len(source.rows), context)
+    return posts
+
+
+LIVELY = 500
+"""So many messages without one post are strange."""
+
+
+def tell_posts(posts: pa.Table, windows: int, messages: int, context: StageContext) -> None:
+    """Record what the posts are like, and mark it if there should have been some."""
+    context.profile("windows", windows)
+    context.profile("posts_per_window", len(posts) / windows)
+    context.profile("people", len(pc.unique(pc.list_flatten(posts.column("people")))))
+    if len(posts):
+        words = pc.sum(pc.list_value_length(pc.utf8_split_whitespace(posts.column("body")))).as_py()
+        context.profile("words_per_post", words / len(posts))
+    elif messages >= LIVELY:
+        found = f"no post came out of {messages:,} messages in {windows:,} windows"
+        context.mark("rows", f"{found}; would a larger write.window, or a smaller write.min_messages, do?", 0)
 
 
 class Source:

@@ -18,7 +18,7 @@ from egregora.errors import ConfigError
 from egregora.llm import estimated_tokens
 from egregora.pipeline.stage import Stage, StageContext
 from egregora.stages.privacy import phone_region
-from egregora.stages.write import Source, Written, linked_posts, utc
+from egregora.stages.write import Source, Written, linked_posts, tell_posts, utc
 from egregora.stages.writers import extractive, prose
 from egregora.stages.writers.draft import Draft, Window
 from egregora.stages.writers.earlier import digest, taken_up
@@ -93,7 +93,9 @@ def write_prose(table: ir.Table, config: Any, *, run_id: str, context: StageCont
             posts = _drafts(part, label, answer.to_pylist(), draft, known, config, context)
             written.extend(_dated(window, part, post) for post in posts)
     context.log(f"{len(written)} posts from {len(windows)} windows with messages")
-    return linked_posts(written, language(config.site.language))
+    posts = linked_posts(written, language(config.site.language))
+    tell_posts(posts, len(windows), len(source.rows), context)
+    return posts
 
 
 def _offline(window: Window, known: Background, config: Any, context: StageContext) -> Draft | None:

@@ -61,7 +61,7 @@ def retry(
     if as_json:
         typer.echo(render.as_json(_object(again, outcome)))
         return
-    report(outcome, time.perf_counter() - began)
+    report(outcome, time.perf_counter() - began, site=site)
     if not again.goes_on:
         done = outcome.runs[again.row["stage"]]
         render.echo([[("Only this stage ran, and the site is as it was: newer runs have come after it.", "")]])

@@ -10,7 +10,7 @@ import typer
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import NONE, Line, count, moment
-from egregora.cli.runs.words import STATUS_STYLES, RunArgument, seconds, status
+from egregora.cli.runs.words import MARK, STATUS_STYLES, RunArgument, marked, seconds, status, status_line
 from egregora.cli.site import SiteOption, open_site
 from egregora.database.runs_schema import RUNS
 
@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 def show(
     run: RunArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="The row of `runs` as a JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The row of `runs` as a JSON object, with its `profile`.")
+    ] = False,
     site: SiteOption = None,
 ) -> None:
     """Show everything that is on record about one run."""
@@ -38,21 +40,23 @@ def show(
 
     details = describe_run(open_site(site), run)
     if as_json:
-        typer.echo(render.as_json(details.row))
+        typer.echo(render.as_json({**details.row, "profile": _figures(details)}))
         return
     width = render.width_to_fit()
-    lines = [_headline(details.row)]
+    lines = [_headline(details.row), *_wrong(details.row, width)]
     sections = _sections(details, width)
     if details.row["status"] == "failed":
         sections = {"Error": sections.pop("Error"), **sections}
     for title, fields in sections.items():
         lines += [[], [(title, "bold")], *_fields(fields, width)]
+        if title == "Rows":
+            lines += _profile(details, width)
     render.echo(lines)
 
 
 def _headline(row: Row) -> Line:
     line: Line = [("Run ", ""), (row["run_id"][:8], "cyan"), (f"  {row['stage']}  ", "bold")]
-    line.append((status(row, 0), STATUS_STYLES.get(row["status"], "")))
+    line += status_line(row, 0)
     if row["status"] == "running":
         return [*line, (f", for {seconds(row)} so far" if seconds(row) != NONE else "", "")]
     made = " from its checkpoint" if row["source"] == "checkpoint" else ""
@@ -86,7 +90,7 @@ def _sections(details: Details, width: int | None) -> dict[str, Fields]:
     sections: dict[str, Fields] = {
         "Identity": [
             *plain("run_id", "stage"),
-            ("Status", [(status(row, 0), STATUS_STYLES.get(row["status"], ""))]),
+            ("Status", status_line(row, 0)),
             *plain("source", "reason", "label"),
             ("Parent", [((row["parent_run_id"] or NONE) + parent, "")]),
             *plain("invocation_id", "trace_id", "tenant_id"),
@@ -137,6 +141,54 @@ def _error(row: Row) -> Fields:
         (RUNS.column("error_type").heading, [(row["error_type"] or NONE, "")]),
         *[("" if number else "Traceback", [(frame, "dim")]) for number, frame in enumerate(frames)],
     ]
+
+
+def _wrong(row: Row, width: int | None) -> list[Line]:
+    """What looks wrong, and since which run."""
+    fields: Fields = []
+    for mark in marked(row):
+        since = "" if mark.since == row["run_id"] else f" (since {mark.since[:8]})"
+        fields.append((mark.name[: LABELS - 4], [(mark.text, "yellow"), (since, "dim")]))
+    title = RUNS.column("marks").heading
+    return [[], [(title, "bold yellow")], *_fields(fields, width)] if fields else []
+
+
+def _figures(details: Details) -> dict[str, dict[str, float | None]]:
+    """The figures for programs."""
+    found = details.measured
+    return {name: {"value": value, "usual": found.usual.get(name)} for name, value in found.figures.items()}
+
+
+def _profile(details: Details, width: int | None) -> list[Line]:
+    """The figures beside what is usual, and where there is room what they mean."""
+    from egregora.pipeline.profile import figure_of, figure_text
+
+    found = details.measured
+    wrong = {mark.name for mark in marked(details.row)}
+    # Of what there is none, and usually isn't, there is nothing to say.
+    names = [name for name, value in found.figures.items() if value or found.usual.get(name) or name == "rows"]
+    if not names:
+        return []
+    head: list[Line] = [[("  Figure", "dim")], [("Value", "dim")], [("Usually", "dim")], [("", "")]]
+    cells = [head]
+    for name in names:
+        figure, usual = figure_of(name), found.usual.get(name)
+        cells.append(
+            [
+                [(f"{MARK.strip()} " if name in wrong else "  ", "bold yellow"), (name, "dim")],
+                [(figure_text(figure, found.figures[name]), "yellow" if name in wrong else "")],
+                [(NONE if usual is None else figure_text(figure, usual), "dim")],
+                [(figure.meaning, "dim")],
+            ]
+        )
+    maker = found.maker
+    title: Line = [("Profile", "bold")]
+    if maker != details.row["run_id"]:
+        title += [("  of the run that made the checkpoint, ", "dim"), (maker[:8], "cyan")]
+    lines = render.align(cells, right=(1, 2))
+    if width is not None and max(map(render.line_width, lines)) > width:
+        lines = render.align([row[:3] for row in cells], right=(1, 2))
+    return [[], title, *lines]
 
 
 def _hash(value: str | None, width: int | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from egregora.cli import render
 from egregora.cli.render import NONE, Line, count
-from egregora.cli.runs.words import STATUS_STYLES, seconds, started, status, why
+from egregora.cli.runs.words import STATUS_STYLES, seconds, started, status_line, why
 from egregora.database.runs_schema import RUNS
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _cells(row: Row, prefixes: dict[str, str], level: int) -> list[Line]:
     return [
         [(prefixes[row["run_id"]], "cyan")],
         [(stage, "")],
-        [(status(row, level), STATUS_STYLES.get(row["status"], ""))],
+        status_line(row, level),
         [(source, "" if source == "executed" else "dim")],
         [(started(row, level), "")],
         [(count(row["rows_in"]), "")],
@@ -99,7 +99,7 @@ def _value(row: Row, name: str, prefixes: dict[str, str]) -> Line:
     """A column's value as it is read."""
     value = row[name]
     if name == "status":
-        return [(status(row, 0), STATUS_STYLES.get(value, ""))]
+        return status_line(row, 0)
     if name == "duration_seconds":
         return [(seconds(row), "" if value is not None else "dim")]
     if value is None:

@@ -14,6 +14,7 @@ from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line
 from egregora.cli.runs import live
 from egregora.cli.runs.table import NO_RUNS, runs_table, said_zone, summary
+from egregora.cli.runs.words import MARK
 from egregora.cli.site import SiteOption, open_site
 
 if TYPE_CHECKING:
@@ -114,4 +115,9 @@ def _listing(recent: Recent, width: int | None) -> list[Line]:
     failed = next((row for row in recent.rows if row["status"] == "failed"), None)
     if failed:
         lines.append([("why it failed: ", "dim"), (f"egregora runs explain {recent.prefixes[failed['run_id']]}", "")])
+    marked = [row for row in recent.rows if row["marks"]]
+    if marked:
+        many = f"{len(marked)} look wrong, the newest: " if len(marked) > 1 else "1 looks wrong: "
+        command = f"egregora runs explain {recent.prefixes[marked[0]['run_id']]}"
+        lines.append([(MARK.strip(), "bold yellow"), (f" {many}", "dim"), (command, "")])
     return lines

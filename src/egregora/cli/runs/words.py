@@ -8,24 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from egregora.cli import render
-from egregora.cli.render import duration
+from egregora.cli.render import Line, duration
 from egregora.cli.site import open_site
 
 if TYPE_CHECKING:
     from egregora.observe.runs import Row
+    from egregora.pipeline.profile import Mark
 
 __all__ = [
     "STATUS_STYLES",
     "RunArgument",
     "complete_run",
+    "marked",
     "seconds",
     "started",
     "status",
+    "status_line",
     "value_text",
     "why",
     "with_site",
 ]
 
+MARK = " !"
+"""What stands behind the status of a run that looks wrong."""
 STATUS_STYLES = {"completed": "green", "failed": "red", "running": "yellow"}
 
 
@@ -71,6 +76,21 @@ def status(row: Row, level: int) -> str:
     return f"{status} {far}" if level < 6 else far
 
 
+def status_line(row: Row, level: int) -> Line:
+    """The status in its colour, with a sign behind it if the run looks wrong."""
+    line: Line = [(status(row, level), STATUS_STYLES.get(row["status"], ""))]
+    return [*line, (MARK, "bold yellow")] if row["marks"] else line
+
+
+def marked(row: Row) -> list[Mark]:
+    """What looks wrong about a run."""
+    if not row["marks"]:
+        return []
+    from egregora.pipeline.profile import marks_from
+
+    return marks_from(row["marks"])
+
+
 def started(row: Row, level: int) -> str:
     at = render.local(row["started_at"])
     if level <= 1:
@@ -91,6 +111,9 @@ def seconds(row: Row) -> str:
 
 
 def why(row: Row) -> tuple[str, str]:
+    marks = marked(row)
+    if marks:
+        return marks[0].text, "yellow"
     failed = row["status"] == "failed"
     what = (row["error"] or row["error_type"]) if failed else row["reason"]
     return ": ".join(part for part in (row["label"], what) if part), "red" if failed else "dim"
