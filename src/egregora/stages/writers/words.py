@@ -100,6 +100,14 @@ _BEFORE_VERB: Final = frozenset(
     podemos quer quero não que se
     """.split()  # noqa: SIM905
 )
+_GERMAN_ARTICLES: Final = frozenset(
+    """
+    der die das den dem des ein eine einen einem einer eines kein keine keinen keinem keiner mein meine meinen meinem
+    meiner dein deine deinen deinem deiner sein seine seinen seinem seiner ihr ihre ihren ihrem ihrer unser unsere
+    unseren unserem unserer euer eure euren eurem eurer dieser diese dieses diesen diesem welche welcher welches jede
+    jeder jedes jeden jedem im am zum zur vom beim ins ans aufs viel viele mehr
+    """.split()  # noqa: SIM905
+)
 _JOINING: Final = frozenset(["of", "de", "da", "do", "das", "dos"])
 _STEPS: Final = ((0.0, 1.0), (0.06, 0.9), (0.15, 0.75), (0.35, 0.55), (0.6, 0.35))
 _COMMONEST: Final = 0.2
@@ -234,7 +242,6 @@ class Background:
             steps.
         threads: Nouns that a few windows have: to be said once is enough for them to be a topic.
         letters: Lower-case words.
-        capital, titled: Words as written that begin with a capital and don't shout; `I` is a capital, but not titled.
         singular: A word of content without its `s`, if that is a token, else -1.
     """
 
@@ -244,8 +251,6 @@ class Background:
     likeness: npt.NDArray[np.float64]
     threads: Flags
     letters: Flags
-    capital: Flags
-    titled: Flags
     singular: Numbers
     _where: dict[Callable[[str], bool], Flags] = field(default_factory=dict, init=False, repr=False)
 
@@ -292,13 +297,14 @@ def background(
     content = np.fromiter(
         (len(word) > 2 and word not in left_out and not word.endswith("'s") for word in spelled), bool, size
     )
-    content &= letters & (frequencies > 0)
+    upper = [token[:1].isupper() and vocabulary.lower[i] != i for i, token in enumerate(spelled)]
+    titled = np.array([up and not token.isupper() for up, token in zip(upper, spelled, strict=True)])
+    content &= letters & (frequencies > 0) & ~_proper(tokens, titled, letters, vocabulary, german="de" in languages)
     power = min(1.0, windows / _MANY_WINDOWS)
     shares = [max(n - 1, 0) / (windows + 1) for n in range(windows + 1)]
     steps = [next((value for limit, value in _STEPS if share <= limit), _COMMONEST) ** power for share in shares]
     verbal = np.fromiter((len(word) > 5 and word.endswith(("ing", "ed")) for word in spelled), bool, size)
     likeness = np.where(verbal | (verbs > nouns), 0.2, np.where(nouns > 1.5 * verbs, 1.0, 0.6))
-    upper = [token[:1].isupper() and vocabulary.lower[i] != i for i, token in enumerate(spelled)]
     singular = [vocabulary.numbers.get(word[:-1], -1) if word[-1:] == "s" else -1 for word in spelled]
     return Background(
         vocabulary,
@@ -307,12 +313,28 @@ def background(
         likeness=likeness,
         threads=content & (frequencies > 1) & (frequencies <= 1 + 0.15 * windows) & (likeness == 1.0),
         letters=letters,
-        capital=np.array(
-            [up and (len(token) == 1 or not token.isupper()) for up, token in zip(upper, spelled, strict=True)]
-        ),
-        titled=np.array([up and not token.isupper() for up, token in zip(upper, spelled, strict=True)]),
         singular=np.array(singular),
     )
+
+
+def _proper(tokens: Tokens, titled: Flags, letters: Flags, vocabulary: Vocabulary, *, german: bool) -> Flags:
+    """Lower-case words that the chat mostly writes with a capital inside sentences, or only at their beginning: names.
+
+    Also of people who are only talked about, whom nothing else tells apart: none becomes a title or a tag. Places and
+    products go with them. German gives every noun a capital; there a name is what never follows an article.
+    """
+    size = len(titled)
+    lower = np.array(vocabulary.lower, np.int32)
+    places = np.flatnonzero(titled[tokens.surface])
+    # Before the first token stands the last one, which is no word, as behind every message.
+    inside = letters[tokens.lower[places - 1]]
+    words = lower[tokens.surface[places]]
+    within, first = (np.bincount(words[which], minlength=size) for which in (inside, ~inside))
+    others = np.bincount(tokens.lower, minlength=size) - first
+    proper: Flags = (within + first > 0) & (2 * within >= others)
+    if german:
+        proper[tokens.lower[1:][_flags(vocabulary, _GERMAN_ARTICLES)[tokens.lower[:-1]]]] = False
+    return proper
 
 
 def _flags(vocabulary: Vocabulary, words: Iterable[str]) -> Flags:
@@ -396,18 +418,16 @@ def terms_of(tokens: Tokens, people: Numbers, known: Background) -> Terms:
     `people` has the author of each message by number, -1 if it has none.
 
     A term should read as the name of a thing. There is no grammar at hand, so a word is taken for a noun by what
-    mostly stands before it (`the`, `of`, `com`), for a verb likewise (`to`, `we'll`, `vamos`), and for a name by its
-    capital inside a sentence.
+    mostly stands before it (`the`, `of`, `com`), and for a verb likewise (`to`, `we'll`, `vamos`).
     """
     lower, size, spelled = tokens.lower, len(known.content), known.vocabulary.spelled
     every = np.bincount(lower, minlength=size)
-    names, pairs_of_names = _names(tokens, every, known)
-    topical = known.content & ((every > 1) | (known.threads & (every > 0)) | names)
+    topical = known.content & ((every > 1) | (known.threads & (every > 0)))
     content = np.flatnonzero(topical)
     keys = content.tolist()
     counts = dict(zip(keys, every[content].tolist(), strict=True))
     rarity = dict(zip(keys, known.rarity[content].tolist(), strict=True))
-    likeness = dict(zip(keys, np.where(names[content], 1.1, known.likeness[content]).tolist(), strict=True))
+    likeness = dict(zip(keys, known.likeness[content].tolist(), strict=True))
     plurals = content[(known.singular[content] >= 0) & topical[known.singular[content]]]
     other = dict(zip(plurals.tolist(), known.singular[plurals].tolist(), strict=True))
     merged = list(other.items())
@@ -430,7 +450,7 @@ def terms_of(tokens: Tokens, people: Numbers, known: Background) -> Terms:
     first = np.flatnonzero(apart == 1)
     pair_places, pair_keys = places[first], words[first] * size + words[first + 1]
     pairs, numbers = np.unique(pair_keys, return_counts=True)
-    told = (numbers > 1) | np.isin(pairs, pairs_of_names)
+    told = numbers > 1
     phrases: list[tuple[tuple[int, ...], int]] = [
         (divmod(pair, size), n)
         for pair, n in zip(pairs[told].tolist(), numbers[told].tolist(), strict=True)
@@ -456,26 +476,6 @@ def terms_of(tokens: Tokens, people: Numbers, known: Background) -> Terms:
 
     found = _locate(candidates, merged, places, words, pair_places, pair_keys, triples, triple_places, size)
     return _weighed(candidates, merged, *found, tokens, people, known)
-
-
-def _names(tokens: Tokens, counts: Numbers, known: Background) -> tuple[Flags, Numbers]:
-    """Words that are written with a capital inside sentences, and pairs of such words next to each other.
-
-    A pair of the words a and b is the number a × (size of the vocabulary) + b.
-    """
-    surface, lower, size = tokens.surface, tokens.lower, len(counts)
-    places = np.flatnonzero(known.capital[surface])
-    # Before the first token stands the last one, which is no word, as behind every message.
-    inside = known.letters[lower[places - 1]]
-    within = places[inside]
-    words, numbers = np.unique(lower[within], return_counts=True)
-    first = np.bincount(lower[places[~inside]], minlength=size)
-    names = np.zeros(size, bool)
-    names[words[(2 * numbers >= counts[words] - first[words]) & known.content[words]]] = True
-    second = within[known.titled[surface[within - 1]]]
-    one, two = lower[second - 1], lower[second]
-    both = names[one] & names[two]
-    return names, np.unique(one[both].astype(np.int64) * size + two[both])
 
 
 def _locate(
