@@ -612,7 +612,8 @@ def _numbers(text: str, region: str) -> list[Found]:
     found += _ibans(text)
     for match in _CARD.finditer(text):
         digits = _only_digits(match.group())
-        if _luhn(digits) and _CARD_PREFIX.fullmatch(digits):
+        usual = len(digits) in (15, 16) or not _ORDER_BEFORE.search(text[max(0, match.start() - 32) : match.start()])
+        if usual and _luhn(digits) and _CARD_PREFIX.fullmatch(digits):
             found.append(Found(*match.span(), "card", "[card]"))
     found += [Found(*match.span(), "id", "[id]") for match in _ID_SHAPE.finditer(text)]
     for match in _CPF.finditer(text):

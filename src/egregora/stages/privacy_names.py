@@ -610,6 +610,8 @@ class NameIndex:
         lead = before.rstrip(" \u00a0\"'“‘(*_~@#")
         starts = not lead or lead[-1] in ".!?…\n:;–—•>-" or "\n" in before[len(lead) :]
         within = not starts or bool(_TITLE_BEFORE.search(before))
+        if len(word) == 2 and after[:1].isdecimal():
+            return False
         if needle.strength == WORD:
             # Only at the beginning of a sentence may a capital be the verb's.
             verb = _VERB_AFTER.get(word)

@@ -212,7 +212,8 @@ WORDS = frozenset(
     # Some Italian, French, German and Dutch
     + """
     vado vero mani beni anti serie crisi verita soci monti arti angeli nati pris matou mer fil tete pres lupe lau wolle
-    jan trui koos val kat gat wil wel hele
+    jan trui koos val kat gat wil wel hele roos blanche marguerite constant fleur fleurs bianca stella blanca reyes
+    estrella dolores consuelo
     """.split()
     # Russian
     + """
