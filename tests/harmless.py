@@ -19,19 +19,20 @@ CAST = tuple(
     f"{first} {last}"
     for first, last in zip(
         """
-        Will May Rose Grace Mark Bill Hope Frank Art Joy Dawn June April Faith Victor Robin Jack Max Dean Miles Rich Pat
-        Sol Rosa Lua Luz Pilar Domingo Paz Mercedes Angel Dolores Consuelo Blanca Estrella Alba Reyes Socorro Marco Clara
-        Flor Aurora Natal Domingos Glória Esperança Linda Bela Bento Rui Ernst Wolf Frank Heide Wonne Pierre Olive Blanche
-        Constant Marguerite Stella Bianca Vera Perla Roos Jan Wil Fleur
+        Will May Rose Grace Mark Bill Hope Frank Art Joy Dawn June April Faith Victor Robin Jack Max Dean Miles
+        Rich Pat Sol Rosa Lua Luz Pilar Domingo Paz Mercedes Angel Dolores Consuelo Blanca Estrella Alba Reyes
+        Socorro Marco Clara Flor Aurora Natal Domingos Glória Esperança Linda Bela Bento Rui Ernst Wolf Frank
+        Heide Wonne Pierre Olive Blanche Constant Marguerite Stella Bianca Vera Perla Roos Jan Wil Fleur
         """.split(),
         """
-        Thackwray Ellingsby Quillfeather Brockhurst Osgodby Wychbold Dunsfold Amberfold Fenchurch Lobley Penderby Ashcombe
-        Winterslow Twelvetree Hartwhistle Postlethwaite Featherston Clairmont Rookhollow Tarrowby Kettleby Lisgrove
-        Peñarrubio Torrealba Cienfuentes Ibarguren Zubeldarra Xochimilqueta Esparragoza Mondragonés Villarejano Larrazabide
-        Zubigarate Puigdemasa Campoamarga Ruizalde Aguirrezola Mendigorría Settembrini Quaresimale
-        Vasconcelar Carrapatoso Malafaia Quebrantes Trancoveira Braganceiro Catimbau Serrabulho Mucuripe Aratanha
-        Müßigbrodt Treuenfeldt Klettenberg Öhlschläger Altenbockum Escalopier Aubremontel Bourdaloux Pontcarré Marcheprime
-        Bevilacquara Mediconi Rovereta Cannavacciolo Heuvelink Zandvoorde Groenewoudt Terpstraete
+        Thackwray Ellingsby Quillfeather Brockhurst Osgodby Wychbold Dunsfold Amberfold Fenchurch Lobley Penderby
+        Ashcombe Winterslow Twelvetree Hartwhistle Postlethwaite Featherston Clairmont Rookhollow Tarrowby
+        Kettleby Lisgrove Peñarrubio Torrealba Cienfuentes Ibarguren Zubeldarra Xochimilqueta Esparragoza
+        Mondragonés Villarejano Larrazabide Zubigarate Puigdemasa Campoamarga Ruizalde Aguirrezola Mendigorría
+        Settembrini Quaresimale Vasconcelar Carrapatoso Malafaia Quebrantes Trancoveira Braganceiro Catimbau
+        Serrabulho Mucuripe Aratanha Müßigbrodt Treuenfeldt Klettenberg Öhlschläger Altenbockum Escalopier
+        Aubremontel Bourdaloux Pontcarré Marcheprime Bevilacquara Mediconi Rovereta Cannavacciolo Heuvelink
+        Zandvoorde Groenewoudt Terpstraete
         """.split(),
         strict=True,
     )
@@ -155,20 +156,23 @@ def _isbn(draw: random.Random) -> str:
 
 def _generated() -> Iterator[tuple[str, str]]:
     draw = random.Random(11)
-    number = draw.randrange
+    n = draw.randrange
     for _ in range(40):
-        price = number(100, 999_999)
+        price = n(100, 999_999)
         yield "prices", f"it was {draw.choice('€$£')}{price / 100:,.2f}, not R$ {price // 100},{price % 100:02}"
-        yield "prices", f"{number(1, 999)}.{number(100, 1000)} pesos, {number(10, 100)} bucks or {number(2, 90)} euros"
-        yield "scores", f"{number(0, 9)}-{number(0, 9)} at home, {number(60, 130)}:{number(60, 130)} away, {number(6)}x{number(6)}"
-        yield "dates", f"{number(1, 29):02}/{number(1, 13):02}/{number(1990, 2031)}, {number(1990, 2031)}-{number(1, 13):02}-{number(1, 29):02}"
-        yield "dates", f"{number(1, 29)}.{number(1, 13)}.{number(10, 31)} and {number(1, 13)}/{number(1, 29)}/{number(10, 31)}"
-        yield "times", f"at {number(24):02}:{number(60):02}, {number(1, 13)}:{number(60):02} pm, {number(24)}h{number(60):02}, {number(24)}:{number(60):02}:{number(60):02}"
-        yield "book numbers", f"{_isbn(draw)} has {number(80, 900)} pages"
-        yield "order numbers", f"order {number(10**8, 10**12)}, pedido nº {number(10**6, 10**9)}, invoice #{number(10**5, 10**10)}"
-        yield "order numbers", f"tracking 1Z{number(10**9, 10**10)}, protocolo {number(10**8, 10**13)}, ref {number(10**6, 10**9)}"
-        yield "versions", f"v{number(20)}.{number(20)}.{number(300)}, version {number(20)}.{number(99)}.{number(99)}.{number(99)}"
-        yield "amounts", f"{number(1, 90)} {number(100, 1000)} {number(100, 1000)} people, {number(10**6, 10**9)} views, {number(10**4, 10**7)} km"
+        yield "prices", f"{n(1, 999)}.{n(100, 1000)} pesos, {n(10, 100)} bucks or {n(2, 90)} euros"
+        yield "scores", f"{n(0, 9)}-{n(0, 9)} at home, {n(60, 130)}:{n(60, 130)} away, {n(6)}x{n(6)}"
+        yield "dates", f"{n(1, 29):02}/{n(1, 13):02}/{n(1990, 2031)}, {n(1990, 2031)}-{n(1, 13):02}-{n(1, 29):02}"
+        yield "dates", f"{n(1, 29)}.{n(1, 13)}.{n(10, 31)} and {n(1, 13)}/{n(1, 29)}/{n(10, 31)}"
+        yield "times", f"at {n(24):02}:{n(60):02}, {n(1, 13)}:{n(60):02} pm, {n(24)}h{n(60):02}, {n(24)}:{n(60):02}:00"
+        yield "book numbers", f"{_isbn(draw)} has {n(80, 900)} pages"
+        yield "order numbers", f"order {n(10**8, 10**12)}, pedido nº {n(10**6, 10**9)}, invoice #{n(10**5, 10**10)}"
+        yield "order numbers", f"tracking 1Z{n(10**9, 10**10)}, protocolo {n(10**8, 10**13)}, ref {n(10**6, 10**9)}"
+        yield "versions", f"v{n(20)}.{n(20)}.{n(300)}, version {n(20)}.{n(99)}.{n(99)}.{n(99)}"
+        yield (
+            "amounts",
+            f"{n(1, 90)} {n(100, 1000)} {n(100, 1000)} people, {n(10**6, 10**9)} views, {n(10**4, 10**7)} km",
+        )
 
 
 def harmless() -> Iterator[tuple[str, str]]:

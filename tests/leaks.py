@@ -118,6 +118,13 @@ CAST: dict[str, dict[str, str]] = {
         "佐藤 健一": "健一",
         "김민수": "민수야 민수씨",
     },
+    "hi bn ta th": {
+        "दीपक खत्री": "",
+        "प्रिया शर्मा": "",
+        "অনির্বাণ চট্টোপাধ্যায়": "",
+        "கார்த்திகேயன் முருகன்": "",
+        "สุชิน เดชคุ้ม": "",
+    },
     "el tr is he": {
         "Γιώργος Παπαδοπουλάκης": "Γιώργο ΓΙΩΡΓΟΣ Παπαδοπουλάκη",
         "İbrahim Çağlayanoğlu": "ibrahim Caglayanoglu",
@@ -135,19 +142,24 @@ _SMALL = frozenset(
     "al bin da das de del della der des di do dona dos dr du la le les ni st ten van von zu "
     "ten and the ou e y und et en pé".split()
 )
-_WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_DIVIDERS = re.compile(r"[\s.\-]+")
 
 
 def plain(text: str) -> str:
-    """In small letters, without accents, vowel signs and invisible characters."""
+    """In small letters, without accents, vowel signs and invisible characters; those of India are letters of theirs."""
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("i̇", "i"))
-    kept = (c for c in decomposed if not unicodedata.combining(c) and unicodedata.category(c) != "Cf" and c != "\u0640")
+    kept = (
+        c
+        for c in decomposed
+        if (not (unicodedata.combining(c) or c == "\u0640") and unicodedata.category(c) != "Cf")
+        or "\u0900" < c < "\u2000"
+    )
     return unicodedata.normalize("NFC", "".join(kept)).replace("ς", "σ")
 
 
 def _bearing(name: str) -> tuple[str, str]:
     """The first and the last word of a name that name somebody."""
-    words = [word for word in _WORDS.findall(name) if plain(word) not in _SMALL]
+    words = [word for word in _DIVIDERS.split(name) if plain(word) not in _SMALL]
     return words[0], words[-1]
 
 

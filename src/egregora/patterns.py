@@ -255,7 +255,13 @@ def clean_url(url: str, region: str = "US", named: Callable[[str], bool] = _nobo
         return "[phone]" if _PHONE_HOST.match(lowered) else "[link]"
     if _IPV4.fullmatch(host):
         return "[ip]"
-    if not re.fullmatch(r"[\w.\-]+", host) or named(host) or _looks_secret(host, 24) or re.search(r"\d{7}", host):
+    if (
+        not re.fullmatch(r"[\w.\-]+", host)
+        or named(host)
+        or any(map(named, host.split(".")[:-2]))
+        or _looks_secret(host, 24)
+        or re.search(r"\d{7}", host)
+    ):
         return "[link]"
     start = f"{scheme}{host}{':' + port if re.fullmatch(r'[0-9]{2,5}', port) else ''}"
     if _SECRET_HOST.match(lowered) or _SECRET_PATH.match(tail):

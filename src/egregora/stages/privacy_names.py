@@ -108,7 +108,9 @@ def fold(text: str) -> str:
     return text.translate(_FOLD)
 
 
-# Vowel signs of Hebrew and Arabic, and what draws an Arabic word out.
+# Vowel signs and such, from Hebrew to Khmer: part of a word, though no letters.
+_MARKS = "".join(char for char in map(chr, range(0x591, 0x1A00)) if unicodedata.category(char)[0] == "M")
+# Those of Hebrew and Arabic, which people leave out, and what draws an Arabic word out.
 _SIGNS = re.compile("[\u0591-\u05c7\u0640\u064b-\u065f\u0670]")
 
 # The same for all characters of a batch at once: filled in where a character occurs for the first time.
@@ -117,13 +119,18 @@ _LETTERS = np.zeros(0x110000, np.uint8)
 _LETTER, _CAPITAL, _SIGN = 1, 2, 4
 
 
+def _is_part(char: str) -> bool:
+    """Whether a character belongs to a word."""
+    return char.isalpha() or char in _MARKS
+
+
 def _learn_points(points: Iterable[int]) -> None:
     for point in points:
         char = chr(point)
         _FOLDED[point] = ord(_FOLD[point])
         # An apostrophe may be a letter to Unicode.
         sign = bool(_SIGNS.match(char))
-        _LETTERS[point] = _LETTER * _FOLD[point].isalpha() | _CAPITAL * char.isupper() | _SIGN * sign
+        _LETTERS[point] = _LETTER * _is_part(_FOLD[point]) | _CAPITAL * char.isupper() | _SIGN * sign
 
 
 _learn_points(range(0x180))
@@ -138,7 +145,7 @@ def _fold_points(points: np.ndarray[Any, np.dtype[np.uint32]]) -> np.ndarray[Any
     return folded
 
 
-_NAME_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_NAME_WORD = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}])*(?:['’](?:[^\W\d_]|[{_MARKS}])+)*")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _EASTERN = re.compile("^(?:[\u3400-\u9fff]{3,4}|[\uac00-\ud7af]{3,4})$")
 _CYRILLIC = re.compile("^[\u0400-\u04ff]+$")
@@ -160,9 +167,11 @@ _PREFIXES = frozenset("ובלהמשכوفبلكسا")
 
 def name_words(name: str) -> list[str]:
     """The folded words of a name, without digits and signs."""
-    return [fold(word) for word in _NAME_WORD.findall(clean(name))]
+    return [_SIGNS.sub("", fold(word)) for word in _NAME_WORD.findall(clean(name))]
 
 
+_FIRST_NAMES_TOO = frozenset(("al", "ben", "mac", "santo"))
+"""Particles that are a name where they come first."""
 # In the lists of stop words, but more often names in a chat.
 _NAMES_AFTER_ALL = frozenset(("ali", "ben", "dan", "mia", "sue", "ana", "sara", "otto", "sean", "edu"))
 _LANGUAGES = ("en", "pt", "es", "fr", "de", "it", "nl", "ru")
@@ -264,7 +273,11 @@ def _written_forms(name: str) -> list[tuple[str, int, int]]:
     if len(words) < 2:
         return _parts(words, level=0) if words else []
     forms: list[tuple[str, int, int]] = [(" ".join(words), STRONG, 0)]
-    bearing = [word for word in words if word not in PARTICLES and word not in LABELS]
+    bearing = [
+        word
+        for place, word in enumerate(words)
+        if word not in LABELS and (word not in PARTICLES or (not place and word in _FIRST_NAMES_TOO))
+    ]
     if not bearing:  # "Tia Dona": nothing but labels, so only the whole is a name.
         return forms
     for start in range(len(words)):
@@ -276,6 +289,7 @@ def _written_forms(name: str) -> list[tuple[str, int, int]]:
     for joined in {
         "".join(glued),
         "".join(parts),
+        *(part[0] + parts[-1] for part in parts[:1]),
         *map("".join, permutations(parts[:6], 2)),
         *map("".join, pairwise(glued)),
     }:
@@ -335,6 +349,8 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
         if len(word) >= (2 if place == 0 or unspaced else 3):
             ordinary = word in _COMMON or word in LABELS or len(word) == 2
             forms.append((word, WORD if ordinary and not unspaced else STRONG, level))
+        elif len(word) == 2 and word not in _COMMON and word not in _SHORT_WORDS:
+            forms.append((word, GUESS if word.upper() != word else WORD, level))
         if _EASTERN.match(word):
             # The family name stands first: one sign of three, two of four.
             forms += [(word[1:], STRONG, 1)] if len(word) == 3 else [(word[:2], STRONG, 1), (word[2:], STRONG, 1)]
@@ -437,6 +453,7 @@ _SPEAKS = re.compile(
     r"|dice|preguntó|escribió|sagt|sagte|meint|meinte|fragt|schreibt|hat gesagt|a dit|dit que|pense|ha detto|dice che"
     r"|scrive|zei|zegt|vraagt|schrijft)\b"
 )
+_PLURAL_ARTICLE = re.compile(r"(?i)(?<!\w)(?:the|os|as|los|las|les|die|i|gli|le|de) $")
 _POSSESSIVE = re.compile(r"['’]s\b(?! (?:all|not|be|see|a\b))")
 _ADDRESSED = re.compile(r"\s?(?:[,!?](?!\s*\d)|:\s)")
 # Accents make these words, whoever is called like them without: Marco, Sara, Bete, Nino.
@@ -560,17 +577,17 @@ class NameIndex:
             return end
         if (
             start
-            and folded[start - 1].isalpha()
-            and folded[start].isalpha()
+            and _is_part(folded[start - 1])
+            and _is_part(folded[start])
             and not (text[start].isupper() and not text[start - 1].isupper())
         ):
             before = start
             while before and before > start - 3 and text[before - 1] in _PREFIXES:
                 before -= 1
-            if not needle.prefixed or (before and folded[before - 1].isalpha()):
+            if not needle.prefixed or (before and _is_part(folded[before - 1])):
                 return -1
         size = len(text)
-        if end >= size or not folded[end].isalpha() or not folded[end - 1].isalpha():
+        if end >= size or not _is_part(folded[end]) or not _is_part(folded[end - 1]):
             return end
         if text[end].isupper() and not text[end - 1].isupper():
             return end
@@ -578,9 +595,13 @@ class NameIndex:
         while at < size and folded[at] == last:
             at += 1
         stop = at if at > end else end + 1 if folded[end] == "s" and end - start >= 4 else end
-        if stop == end or (stop < size and folded[stop].isalpha()) or folded[start:stop] in _COMMON:
+        if stop == end or (stop < size and _is_part(folded[stop])) or folded[start:stop] in _COMMON:
             return -1
-        return stop if needle.strength == STRONG or (at > end and (at - end > 1 or text[start].isupper())) else -1
+        if needle.strength == STRONG or (at > end and (at - end > 1 or text[start].isupper())):
+            return stop
+        # "the Clarks": of a name that is a word, a plural needs a capital and an article.
+        family = text[start].isupper() and needle.level < 2 and _PLURAL_ARTICLE.search(text[max(0, start - 6) : start])
+        return stop if family else -1
 
     def _counts(self, text: str, folded: str, start: int, end: int, needle: _Needle) -> bool:
         """Whether a match of a name that may be an ordinary word is the name here."""
@@ -718,8 +739,9 @@ class NameIndex:
                 continue
             if needle.strength == STRONG and end - start >= 5 and needle.level < 2:
                 return True
-            handle = needle.strength == WORD and text[:start].endswith("@")
-            if (handle or needle.strength == STRONG) and self._boundaries(text, folded, start, end, needle) >= 0:
+            # A word that is a name too counts where nothing else stands: "/@rose", "?by=rose".
+            alone = needle.strength == WORD and needle.level < 2 and end == len(text) and text[:start] in ("", "@")
+            if (alone or needle.strength == STRONG) and self._boundaries(text, folded, start, end, needle) >= 0:
                 return True
         return False
 
@@ -826,11 +848,6 @@ class NameIndex:
         signs = np.flatnonzero(_LETTERS[points] & _SIGN)
         places += [start for start, _end, _needle in self._drawn_out(joined, folded, signs.tolist())]
         return np.searchsorted(np.flatnonzero(points == 0x1E), np.array(places, np.int64)) - 1
-
-
-def _is_part(char: str) -> bool:
-    """Whether a character belongs to a word, vowel signs taken in."""
-    return char.isalpha() or bool(_SIGNS.match(char))
 
 
 def is_pronoun(name: str) -> bool:

@@ -63,7 +63,7 @@ LABELS = frozenset(
     hotel clinic clinica dentist dentista doctor vet amigo amiga friend brother sister irmao irma mae mum mom
     dad pai father mother wife husband marido esposa namorado namorada filho filha son daughter baby bebe grupo
     group team time admin company empresa ltda inc gmbh pizza pizzaria burger sushi food comida lanche padeiro
-    market mercado feira pet pets dog cat flowers flores tour tours travel viagem viagens turismo guide guia
+    market mercado feira pet pets dog cat flowers tour tours travel viagem viagens turismo guide guia
     barber barbearia salon salao nails unhas hair cabelo car carro auto garage oficina bank banco insurance
     seguro lawyer advogado advogada accountant contador electric gas agua water internet tech computer dev
     design photo foto fotos film filme music musica band banda dance danca running corrida bike surf beach praia
