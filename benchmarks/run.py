@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -557,6 +557,61 @@ def bench_privacy(folder: Path) -> list[Figure]:
     ]
 
 
+def bench_alarms(_folder: Path) -> list[Figure]:
+    """What privacy takes out of harmless text, in seven countries, and what it leaves of names; both are in tests/.
+
+    That text helped to make the rules, so it flatters a little.
+    """
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    import harmless
+    import leaks
+    from egregora.stages.privacy import Cleaner, Person, Roster
+    from egregora.stages.privacy_names import clean
+
+    def cleaner(names: Iterable[str], region: str) -> Cleaner:
+        people = [Person(f"{n}", f"Quick Otter {n}", (name,)) for n, name in enumerate(names)]
+        return Cleaner(Roster(tuple(people)), region)
+
+    figures = []
+    usual = [name for cast in leaks.CAST.values() for name in cast]
+    for key, whose, cast, most in (
+        ("alarms", "usual names", usual, 0.005),
+        ("alarms words", "names that are words (Will, May, Rosa, Luz, …)", harmless.CAST, 0.03),
+    ):
+        altered = total = 0
+        for region in harmless.REGIONS:
+            one = cleaner(cast, region)
+            for _, text in harmless.harmless():
+                total += 1
+                altered += one.redact(text) != clean(text)
+        figures.append(
+            Figure(
+                key,
+                f"harmless messages that privacy alters, in a chat of people with {whose}",
+                f"≤ {most:.1%}",
+                f"{altered / total:.2%} ({altered} of {total:,})",
+                altered <= most * total,
+            )
+        )
+    left = total = 0
+    for people in leaks.CAST.values():
+        one = cleaner(people, "US")
+        for line in leaks.said():
+            if line.author in people:
+                total += 1
+                left += bool(line.left(one.redact(line.text)))
+    figures.append(
+        Figure(
+            "leaks",
+            "messages that name somebody, in twelve groups of languages, of which a part of the name stays",
+            "0",
+            f"{left} of {total:,}",
+            not left,
+        )
+    )
+    return figures
+
+
 BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "tail": bench_tail,
     "questions": bench_questions,
@@ -565,6 +620,7 @@ BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "hash": bench_hash,
     "pipeline": bench_pipeline,
     "privacy": bench_privacy,
+    "alarms": bench_alarms,
 }
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"

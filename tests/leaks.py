@@ -250,6 +250,8 @@ def said() -> Iterator[Line]:
             gone = tuple(sorted({plain(first), plain(last), _latin(first), _latin(last)}))
             ways = WAYS | (_GLUED if _latin(first).isascii() and _latin(last).isascii() else {})
             for what, way in ways.items():
+                if what == "without a space" and first == last:
+                    continue
                 yield Line(author, way(first, last), f"{what}: {name}", gone)
             yield Line(author, f"Did you see {name}?", f"the whole name: {name}", gone)
             for call in calls.split():
