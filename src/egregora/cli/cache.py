@@ -78,7 +78,7 @@ def ls(
 
 
 def _cells(one: Kept) -> list[Line]:
-    marks: Line = [("current", "green")] if one.newest else [("older", "dim")]
+    marks: Line = [("current", "green")] if one.newest else [("replay" if one.replay else "older", "dim")]
     if one.raw:
         marks += [(", ", ""), ("raw", "yellow")]
     return [
@@ -128,6 +128,7 @@ def _object(one: Kept, folder: Path) -> dict[str, object]:
         "current": one.newest,
         "part": one.part,
         "raw": one.raw,
+        "replay": one.replay,
         "blobs": len(one.blobs),
         "blob_bytes": sum(one.blobs.values()),
     }

@@ -11,9 +11,10 @@ import typer
 from egregora.errors import StorageError
 
 if TYPE_CHECKING:
+    from egregora.config import Config
     from egregora.database.storage import StorageManager
 
-__all__ = ["SiteOption", "find_site", "is_site_here", "open_site", "site_for_writing"]
+__all__ = ["SiteOption", "find_site", "is_site_here", "open_settled", "open_site", "site_for_writing"]
 
 SiteOption = Annotated[
     str | None,
@@ -65,6 +66,22 @@ def open_site(given: str | Path | None) -> StorageManager:
     from egregora.database.storage import StorageManager
 
     return StorageManager(folder / RECORDS / "egregora.duckdb")
+
+
+def open_settled(given: str | Path | None) -> tuple[StorageManager, Config]:
+    """The records of the site and its settings with its key, for commands that run stages.
+
+    Raises:
+        StorageError: there is no site.
+        ConfigError: its settings can't be read.
+    """
+    folder = find_site(given)
+    from egregora.config import load_config
+    from egregora.database.storage import StorageManager
+
+    settings = folder / "egregora.toml"
+    storage = StorageManager(folder / RECORDS / "egregora.duckdb", load_config(settings).site.tenant)
+    return storage, load_config(settings, site_key=storage.site_key())
 
 
 def _named(given: str | Path | None) -> Path | None:

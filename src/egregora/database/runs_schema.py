@@ -20,6 +20,7 @@ __all__ = [
     "LAYOUT",
     "LINEAGE",
     "LLM_CALLS",
+    "NO_REPLAY",
     "PROFILES",
     "RUNS",
     "RUNS_TABLE_DDL",
@@ -37,6 +38,9 @@ SCHEMA_VERSION = 1
 LAYOUT = "layout"
 """What stands as the stage of a row that tells why pages were not laid out, which is no stage."""
 
+NO_REPLAY = "source IS DISTINCT FROM 'replay'"
+"""The condition that a run is none that only repeats another one, and that nobody takes for a run of its stage."""
+
 RUNS = TableSpec(
     "runs",
     "One row for each run of a stage, and for each child of one.",
@@ -48,7 +52,8 @@ RUNS = TableSpec(
         Column(
             "input_fingerprint",
             "VARCHAR",
-            "`sha256:` of stage, input, configuration and code; `unknown:<time>` when a part could not be hashed",
+            "`sha256:` of stage, input, configuration and code; `unknown:<time>` when a part could not "
+            "be hashed, `replay:<run>` for a replay: nothing is ever taken for these",
             False,
             "Fingerprint",
         ),
@@ -72,13 +77,18 @@ RUNS = TableSpec(
         Column("llm_calls", "BIGINT", "attempts at model calls, failed ones too", heading="Model calls"),
         Column("tokens", "BIGINT", "tokens in and out of them", heading="Tokens"),
         Column("trace_id", "VARCHAR", "W3C trace id, one per invocation", heading="Trace"),
-        Column("source", "VARCHAR", "`executed`, or `checkpoint` for a hit", heading="Source"),
+        Column(
+            "source",
+            "VARCHAR",
+            "`executed`, `checkpoint` for a hit, or `replay` for a run that only repeats another one",
+            heading="Source",
+        ),
         Column(
             "reason",
             "VARCHAR",
             "why it executed (`first run`, `input changed`, `config changed`, `code changed`, `forced`, "
-            "`checkpoint missing`, `checkpoint corrupt`, `unknown: …`; `retry of <run>`) or did not (`unchanged`, "
-            "`unchanged since <run>`)",
+            "`checkpoint missing`, `checkpoint corrupt`, `unknown: …`; `retry of <run>`, `replay of <run>`) or did "
+            "not (`unchanged`, `unchanged since <run>`)",
             heading="Reason",
         ),
         Column("input_hash", "VARCHAR", "hash of the input, all parts", heading="Input hash"),

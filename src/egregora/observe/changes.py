@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from egregora.database.runs_schema import NO_REPLAY
 from egregora.database.sql import literal
 from egregora.errors import RunLookupError
 from egregora.observe.lineage import Graph, ancestors
@@ -35,6 +36,7 @@ __all__ = [
     "completed_before",
     "differing_rows",
     "dotted_settings",
+    "setting_changes",
     "with_rows",
 ]
 
@@ -236,7 +238,7 @@ def completed_before(con: duckdb.DuckDBPyConnection, row: Row) -> Row | None:
     child = "parent_run_id IS NULL" if row["parent_run_id"] is None else f"label IS NOT DISTINCT FROM {_label(row)}"
     rows = select_runs(
         con,
-        f"FROM runs WHERE stage = {literal(row['stage'])} AND status = 'completed' AND {child} "
+        f"FROM runs WHERE stage = {literal(row['stage'])} AND status = 'completed' AND {child} AND {NO_REPLAY} "
         f"AND tenant_id IS NOT DISTINCT FROM {literal(row['tenant_id'])} AND started_at < {literal(row['started_at'])} "
         f"AND run_id <> {literal(row['run_id'])} ORDER BY started_at DESC LIMIT 1",
     )
@@ -371,15 +373,9 @@ class _Texts:
     def settings(self, old: Row, new: Row) -> tuple[SettingChange, ...]:
         """The settings that differ."""
         before, after = self.configs.get(old["config_hash"]), self.configs.get(new["config_hash"])
-        if before is None or after is None or before == after:
+        if before is None or after is None:
             return ()
-        mine, theirs = dotted_settings(json.loads(after)), dotted_settings(json.loads(before))
-        changed = [key for key in sorted({*mine, *theirs}) if mine.get(key, _ABSENT) != theirs.get(key, _ABSENT)]
-        defaults = _defaults(changed) if new["stage"] in _own_tables() else {}
-        return tuple(
-            SettingChange(key, _as_json(theirs.get(key, _ABSENT)), _as_json(mine.get(key, _ABSENT)), defaults.get(key))
-            for key in changed
-        )
+        return setting_changes(before, after, own=new["stage"] in _own_tables())
 
     def code(self, old: Row, new: Row) -> tuple[CodeChange, ...]:
         """The parts of the code that differ."""
@@ -387,6 +383,19 @@ class _Texts:
         if before is None or after is None or before == after:
             return ()
         return tuple(_code_changes(json.loads(before), json.loads(after)))
+
+
+def setting_changes(before: str, after: str, *, own: bool) -> tuple[SettingChange, ...]:
+    """The settings that differ between two configurations as they are recorded; `own`: of one of our own stages."""
+    if before == after:
+        return ()
+    mine, theirs = dotted_settings(json.loads(after)), dotted_settings(json.loads(before))
+    changed = [key for key in sorted({*mine, *theirs}) if mine.get(key, _ABSENT) != theirs.get(key, _ABSENT)]
+    defaults = _defaults(changed) if own else {}
+    return tuple(
+        SettingChange(key, _as_json(theirs.get(key, _ABSENT)), _as_json(mine.get(key, _ABSENT)), defaults.get(key))
+        for key in changed
+    )
 
 
 def _by_hash(

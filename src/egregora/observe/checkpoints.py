@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egregora.database.journal import host_id, owner_host
+from egregora.database.runs_schema import NO_REPLAY
 from egregora.database.sql import literal
 from egregora.errors import StorageError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
 
 __all__ = [
+    "NEEDED",
     "NEWEST",
     "Damage",
     "Kept",
@@ -59,6 +61,7 @@ class Kept:
         newest: Whether the stage's newest completed run points to it.
         part: What it is a part of its stage's result for, if a child made it: the child's label.
         raw: Whether it holds names: it comes from before the privacy stage.
+        replay: Whether a replay left it, which made something else than the run that it repeated; nobody takes it.
         blobs: The blobs that belong to it, with their sizes.
     """
 
@@ -75,6 +78,7 @@ class Kept:
     newest: bool = False
     part: str | None = None
     raw: bool = False
+    replay: bool = False
     blobs: dict[str, int] = field(default_factory=dict)
 
 
@@ -116,36 +120,35 @@ class Damage:
 
 NEWEST = (
     "SELECT arg_max(run_id, started_at) AS run_id FROM runs WHERE status = 'completed' AND parent_run_id IS NULL "
-    "AND checkpoint_sha256 IS NOT NULL AND source IS DISTINCT FROM 'replay' GROUP BY stage, tenant_id"
+    f"AND checkpoint_sha256 IS NOT NULL AND {NO_REPLAY} GROUP BY stage, tenant_id"
 )
 """The newest completed run of each stage: what the next run may take its result from, and what the site is made of."""
 
-_MAKERS = """
-WITH made AS (
-    SELECT stage, tenant_id, max(started_at) FILTER (status = 'completed' AND source = 'executed') AS since
-    FROM runs WHERE parent_run_id IS NULL GROUP BY ALL
-),
-needed AS (
-    SELECT run_id FROM runs JOIN made USING (stage, tenant_id)
-    WHERE parent_run_id IS NULL AND source = 'executed' AND (since IS NULL OR started_at >= since)
+NEEDED = (
+    "SELECT run_id FROM runs JOIN (SELECT stage, tenant_id, max(started_at) FILTER "
+    "(status = 'completed' AND source = 'executed') AS since FROM runs WHERE parent_run_id IS NULL GROUP BY ALL) "
+    "USING (stage, tenant_id) "
+    "WHERE parent_run_id IS NULL AND source = 'executed' AND (since IS NULL OR started_at >= since)"
 )
+"""Of each stage the newest run that completed by work, and those after it: what they have made of their parts is what
+the next run takes, so that nothing is paid for twice."""
+
+_MAKERS = """
 SELECT stage, input_fingerprint,
        arg_max(run_id::VARCHAR, started_at) FILTER (source IS DISTINCT FROM 'checkpoint'),
        coalesce(max(started_at) FILTER (source IS DISTINCT FROM 'checkpoint'), min(started_at)), max(started_at),
-       arg_max({'rows': rows_out, 'bytes': checkpoint_bytes, 'sha256': checkpoint_sha256, 'hash': output_hash},
+       arg_max({{'rows': rows_out, 'bytes': checkpoint_bytes, 'sha256': checkpoint_sha256, 'hash': output_hash}},
                started_at),
        bool_or(newest), arg_max(label, started_at), bool_and(parent_run_id IS NOT NULL)
 FROM (
     SELECT *, CASE WHEN parent_run_id IS NULL THEN run_id IN (SELECT run_id FROM ({NEWEST}))
-        ELSE parent_run_id IN (FROM needed) END AS newest
+        ELSE parent_run_id IN ({NEEDED}) END AS newest
     FROM runs WHERE status = 'completed' AND checkpoint_sha256 IS NOT NULL
 )
 WHERE substr(input_fingerprint, strpos(input_fingerprint, ':') + 1) IN ({names})
 GROUP BY stage, input_fingerprint
 """
-"""What completed runs recorded of checkpoints with these names; each by the run that used it last. Of children those
-count as newest that belong to the newest run that completed by work, or to one after that, so that what a failed run
-has paid for stays for the next."""
+"""What completed runs recorded of checkpoints with these names; each by the run that used it last."""
 
 
 def kept_checkpoints(storage: StorageManager) -> list[Kept]:
@@ -161,7 +164,7 @@ def kept_checkpoints(storage: StorageManager) -> list[Kept]:
     if files:
         names = ", ".join(literal(path.stem) for path in files)
         with storage.reading() as con:
-            for found in con.execute(_MAKERS.replace("{names}", names).replace("{NEWEST}", NEWEST)).fetchall():
+            for found in con.execute(_MAKERS.format(names=names, NEWEST=NEWEST, NEEDED=NEEDED)).fetchall():
                 known[checkpoint_path(storage, found[0], found[1])] = found
     kept = [_kept(path, status_bytes, known.get(path)) for path, status_bytes in files.items()]
     return sorted(kept, key=lambda one: (one.stage or "\U0010ffff", -_seconds(one.used_at), one.path.name))
@@ -177,7 +180,7 @@ def _kept(path: Path, size: int, found: tuple[Any, ...] | None) -> Kept:
     blobs = read_blobs(path)
     if found is None:
         return Kept(None, path, size, raw=_is_raw(path), blobs=blobs)
-    stage, _, run_id, made_at, used_at, last, newest, label, is_part = found
+    stage, fingerprint, run_id, made_at, used_at, last, newest, label, is_part = found
     return Kept(
         stage,
         path,
@@ -192,6 +195,7 @@ def _kept(path: Path, size: int, found: tuple[Any, ...] | None) -> Kept:
         newest=bool(newest),
         part=(label or "") if is_part else None,
         raw=_is_raw(path),
+        replay=fingerprint.startswith("replay:"),
         blobs=blobs,
     )
 
@@ -243,6 +247,9 @@ def plan_gc(storage: StorageManager, *, keep_last: int = 1, max_bytes: int | Non
     staying: list[Kept] = []
     seen: dict[tuple[str | None, str | None], int] = {}
     for one in checkpoints:
+        if one.replay and one.path not in at_work:
+            going.append((one, "a replay left it"))
+            continue
         which = (one.stage, one.part)
         seen[which] = seen.get(which, 0) + 1
         if one.newest or one.path in at_work:

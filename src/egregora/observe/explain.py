@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from egregora import errors
 from egregora.database.journal import host_id, owner_host
-from egregora.database.runs_schema import LAYOUT
+from egregora.database.runs_schema import LAYOUT, NO_REPLAY
 from egregora.database.sql import literal
 from egregora.errors import RunLookupError
 from egregora.observe.changes import Changes, changes_between, completed_before, with_rows
@@ -259,7 +259,7 @@ def _newer(con: duckdb.DuckDBPyConnection, row: Row) -> Row | None:
     rows = select_runs(
         con,
         f"FROM runs WHERE stage = {literal(row['stage'])} AND status = 'completed' AND parent_run_id IS NULL "
-        f"AND started_at > {literal(row['started_at'])} ORDER BY started_at LIMIT 1",
+        f"AND {NO_REPLAY} AND started_at > {literal(row['started_at'])} ORDER BY started_at LIMIT 1",
     )
     return rows[0] if rows else None
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from egregora.database.sql import literal
 from egregora.errors import RunLookupError
-from egregora.observe.checkpoints import NEWEST, Leftover, delete, is_at_work, with_what_they_list
+from egregora.observe.checkpoints import NEEDED, NEWEST, Leftover, delete, is_at_work, with_what_they_list
+from egregora.observe.report import REPORTS
 from egregora.observe.runs import Row, find_run, select_runs
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Removal:
 _WHY = {
     "at work": "a run of its invocation is at work",
     "in use": "it is the newest completed run of its stage, so its checkpoint is in use",
+    "parts": "what it has made of its parts is kept for the next run",
     "read": "run {needer}, which stays, was made from its result",
     "taken": "run {needer}, which stays, took its result from it",
 }
@@ -146,6 +148,8 @@ def remove(storage: StorageManager, planned: Removal) -> Removal:
     storage.remove_runs(now.run_ids)
     # The record goes first: a run without its checkpoint looks damaged, a checkpoint without a run is just a leftover.
     delete(now.files)
+    # Pages that were opened tell of these runs, too. They are made again when somebody opens them.
+    delete(Leftover(page, 0, "a report") for page in storage.directory.glob(f"{REPORTS}/*.html"))
     return now
 
 
@@ -230,6 +234,9 @@ _TABLES = (
         WHERE status = 'running' OR invocation_id IN (SELECT invocation_id FROM runs WHERE status = 'running')
         UNION
         SELECT run_id, 'in use', NULL FROM ({NEWEST}) WHERE run_id IN (SELECT run_id FROM wanted)
+        UNION
+        SELECT top, 'parts', NULL FROM member JOIN runs USING (run_id)
+        WHERE run_id <> top AND checkpoint_sha256 IS NOT NULL AND top IN ({NEEDED})
     ), stays(run_id, why, because_of) AS (
         FROM first
         UNION

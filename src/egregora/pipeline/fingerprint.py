@@ -307,6 +307,13 @@ def canonical_config(config: Any, key: Callable[[], bytes] | None = None) -> str
     return json.dumps(_plain(config, key), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def secret_id(value: Any, key: Callable[[], bytes] | None) -> str:
+    """What stands for a secret of pydantic in a canonical configuration; see `canonical_config`."""
+    secret = value.get_secret_value()
+    data = secret.encode() if isinstance(secret, str) else bytes(secret)
+    return hmac.new(key() if key else data, b"egregora config " + data, hashlib.sha256).hexdigest()[:16]
+
+
 def hash_config(canonical: str) -> str:
     """Hash of a canonical configuration; 64 hex digits."""
     return _sha("config", canonical)
@@ -318,11 +325,7 @@ def _plain(value: Any, key: Callable[[], bytes] | None) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$float": repr(value)}
     if hasattr(value, "get_secret_value"):
-        secret = value.get_secret_value()
-        data = secret.encode() if isinstance(secret, str) else bytes(secret)
-        return {
-            "$secret": hmac.new(key() if key else data, b"egregora config " + data, hashlib.sha256).hexdigest()[:16]
-        }
+        return {"$secret": secret_id(value, key)}
     if isinstance(value, Enum):
         return _plain(value.value, key)
     if isinstance(value, (datetime, date, time)):

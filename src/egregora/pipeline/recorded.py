@@ -1,15 +1,16 @@
-"""What the record holds of an earlier run that it takes to run it again: what went in, and from which runs."""
+"""What the record holds of an earlier run that it takes to run it again: what went in, and the settings it read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egregora.database.sql import literal
-from egregora.errors import StorageError
+from egregora.errors import ConfigError, StorageError
+from egregora.pipeline import fingerprint as fp
 from egregora.pipeline.checkpoint import checkpoint_path, is_intact
 from egregora.pipeline.runner import PRIVACY_STAGE
 from egregora.pipeline.tracking import Origin, Result
@@ -17,10 +18,12 @@ from egregora.pipeline.tracking import Origin, Result
 if TYPE_CHECKING:
     import duckdb
 
+    from egregora.config import Config
     from egregora.database.storage import StorageManager
 
-__all__ = ["Ancestor", "ancestors", "kept_result", "recorded_parts"]
+__all__ = ["Ancestor", "ancestors", "kept_result", "recorded_config", "recorded_parts"]
 
+SITE_KEY = ".egregora/key"
 DEEPEST = 100
 """Lineage is followed up this far; a pipeline of ours is six runs deep."""
 
@@ -134,3 +137,125 @@ def _is_raw(path: Path) -> bool:
     import pyarrow.parquet as pq
 
     return "author_raw" in pq.read_schema(path).names
+
+
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+
+def recorded_config(recorded: str, today: Config, keys: tuple[str, ...], key: Callable[[], bytes]) -> Config:
+    """The configuration that a run read, as far as its stage reads any; for the rest today's.
+
+    Secrets are on record as keyed ids only: for each of them today's is taken that has the same id. A setting that the
+    stage reads today and didn't then has its default.
+
+    Args:
+        recorded: The canonical configuration of then, as in `configs`.
+        today: Today's configuration.
+        keys: What the stage reads today.
+        key: Gives the site's key, by which the ids are made.
+
+    Raises:
+        ConfigError: a secret of then is not among today's, or a setting of then is none any more.
+    """
+    from egregora.config import Config
+
+    known = {fp.secret_id(secret, key): secret for secret in _secrets(today)}
+    then = _dotted(json.loads(recorded))
+    values, defaults = _values(today), _values(Config())
+    if "llm.model" not in then:
+        # It asked none, whatever is set today.
+        _put(values, "llm.model", "")
+    # The key first: with another one no secret is the same.
+    for name in sorted(then, key=lambda name: (name != "site_key", name)):
+        _put(values, name, _restored(then[name], known, name))
+    found = _checked(values)
+    reads = _dotted(json.loads(fp.canonical_config(fp.select_config(found, keys)[1], key)))
+    for name in reads.keys() - then.keys():
+        if _at(defaults, name) is not None:
+            _put(values, name, _at(defaults, name))
+    return _checked(values)
+
+
+def _checked(values: Mapping[str, Any]) -> Config:
+    """These values as a configuration.
+
+    Raises:
+        ConfigError: one is none of its settings.
+    """
+    from egregora.config import Config
+
+    try:
+        return Config(**values)
+    except ValueError as error:
+        # pydantic's ValidationError is one. What it says of a value is for whoever wrote it, not for who replays.
+        wrong = [".".join(map(str, one["loc"])) for one in getattr(error, "errors", list)()]
+        raise ConfigError(
+            f"the setting {wrong[0] if wrong else ''} of that run is none that this version knows",
+            hint="replay it with the version of Egregora that made it, see Git commit in: egregora runs show",
+        ) from None
+
+
+def _secrets(value: Any) -> Iterator[Any]:
+    """All secrets of a configuration."""
+    if hasattr(value, "get_secret_value"):
+        yield value
+    elif hasattr(type(value), "model_fields"):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _secrets(item)
+
+
+def _values(config: Any) -> dict[str, Any]:
+    """A configuration as nested plain mappings, secrets as they are."""
+    return {
+        name: _values(value)
+        if hasattr(type(value), "model_fields")
+        else dict(value)
+        if isinstance(value, dict)
+        else value
+        for name in type(config).model_fields
+        for value in [getattr(config, name)]
+    }
+
+
+def _dotted(config: Any, before: str = "") -> dict[str, Any]:
+    """The settings of a canonical configuration by dotted key; what stands for a value (`$secret`, …) is a value."""
+    if not isinstance(config, dict) or not config or any(name.startswith("$") for name in config):
+        return {before.removesuffix("."): config} if before else {}
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= _dotted(value, f"{before}{name}.")
+    return found
+
+
+def _at(values: Mapping[str, Any], name: str) -> Any:
+    found: Any = values
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _put(values: dict[str, Any], name: str, value: Any) -> None:
+    *sections, last = name.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    values[last] = value
+
+
+def _restored(value: Any, known: Mapping[str, Any], name: str) -> Any:
+    """A recorded value as a configuration takes it."""
+    if isinstance(value, list):
+        return [_restored(item, known, name) for item in value]
+    if not isinstance(value, dict) or len(value) != 1:
+        return value
+    ((kind, inner),) = value.items()
+    if kind == "$secret":
+        if inner not in known:
+            raise ConfigError(
+                f"the setting {name} held something secret then that it doesn't hold today",
+                hint=f"it is not on record: put it back into {SITE_KEY if name == 'site_key' else 'egregora.toml'}",
+            )
+        return known[inner]
+    return float(inner) if kind == "$float" else inner

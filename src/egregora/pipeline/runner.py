@@ -21,7 +21,18 @@ from egregora.pipeline.code import UnknownCodeError, code_identity, get_git_comm
 from egregora.pipeline.fingerprint import fingerprint_stage_input
 from egregora.pipeline.profile import Mark, Profile, marks_from, marks_json, table_figures
 from egregora.pipeline.stage import Files, Stage, StageContext
-from egregora.pipeline.tracking import History, Origin, Result, Run, Siblings, history, origin_of, redacted, roots_of
+from egregora.pipeline.tracking import (
+    History,
+    Origin,
+    Repeated,
+    Result,
+    Run,
+    Siblings,
+    history,
+    origin_of,
+    redacted,
+    roots_of,
+)
 
 if TYPE_CHECKING:
     import ibis
@@ -56,13 +67,21 @@ def run_stage(
     inputs: Mapping[str, Any] | None = None,
     force: bool = False,
     because: str = "",
+    replays: Repeated | None = None,
 ) -> Result:
     """`run_stage_with_tracking` for a stage that is given as data, with a result that is bound when it is needed.
 
-    Inputs may be results too. `because` is who or what wants it, beside the `reason` for which it executes.
+    Inputs may be results too.
+
+    Args:
+        stage: The stage.
+        input_table, config, storage, inputs, force: See there.
+        because: Who or what wants it, beside the `reason` for which it executes.
+        replays: The run that this one repeats. It executes whatever is kept, and nothing ever takes its result for that
+            of its stage: no later run, no window, not the site. Its checkpoint stays only if it made something else.
     """
-    extra = dict(inputs or {})
-    return _tracked(stage, input_table, config, storage, extra, stage.config_keys, force, because, eager=False)
+    extra, keys = dict(inputs or {}), stage.config_keys
+    return _tracked(stage, input_table, config, storage, extra, keys, force, because, eager=False, replays=replays)
 
 
 def run_stage_with_tracking(
@@ -124,6 +143,7 @@ def run_child(parent: Run, label: str, stage: Stage, table: Any, inputs: dict[st
         eager=True,
         parent=parent,
         label=label,
+        replays=parent.replays,
     )
 
 
@@ -140,12 +160,14 @@ def _tracked(
     eager: bool,
     parent: Run | None = None,
     label: str = "",
+    replays: Repeated | None = None,
 ) -> Result:
     """The loop, for stages and their children.
 
     Args:
         eager: Whether the result's rows are wanted at once, so that whether they can be read is part of a hit.
         parent: The run that this one is a child of, named by `label`.
+        replays: See `run_stage`.
     """
     parts = {"table": input_table, **{f"inputs.{name}": value for name, value in extra.items()}}
     roots = {name: [] if isinstance(part, Files) else roots_of(part) for name, part in parts.items()}
@@ -161,25 +183,26 @@ def _tracked(
         parent=parent,
         label=label or None,
     )
-    run.force = force
+    run.force, run.replays = force, replays
     if parent:
         # What it keeps belongs to its own checkpoint; the parent's has it too, once this is done.
         run.blobs = {}
     identity = Identity(stage.func, config, storage, stage.name, parts, config_keys, stage.distributions)
     parents = sorted({origin.run_id for found in roots.values() for origin in found if origin is not None})
-    run.shared = identity.columns()
-    common = {**identity.columns(), "rows_in": identity.rows_in, "parents": parents}
+    fingerprint = f"replay:{run.run_id.replace('-', '')}" if replays else identity.fingerprint
+    run.shared = {**identity.columns(), "input_fingerprint": fingerprint}
+    common = {**run.shared, "rows_in": identity.rows_in, "parents": parents}
     earlier = Earlier(storage, stage.name, parent, label)
-    path = ckpt.checkpoint_path(storage, stage.name, identity.fingerprint)
+    path = ckpt.checkpoint_path(storage, stage.name, fingerprint)
 
     def result(output_hash: str, rows: int, marks: Sequence[Mark]) -> Result:
         privacy = run.run_id if stage.name == PRIVACY_STAGE else run.privacy_run_id
         origin = Origin(run.run_id, output_hash, rows, path, privacy)
         raw = stage.output is not None and "author_raw" in stage.output.names
-        return Result(origin, identity.fingerprint, lambda: _backend(input_table, storage), raw=raw, marks=marks)
+        return Result(origin, fingerprint, lambda: _backend(input_table, storage), raw=raw, marks=marks)
 
     newest = earlier.newest()
-    state, found = find_checkpoint(storage, path, identity, earlier, force)
+    state, found = find_checkpoint(storage, path, identity, earlier, force or replays is not None)
     hit = None
     if found is not None:
         hit = result(found["output_hash"], found["rows_out"], marks_from(found["marks"]))
@@ -207,11 +230,14 @@ def _tracked(
     if state == "corrupt":
         ckpt.set_aside(path)
 
-    reason = _reason(identity.problem or earlier.problem, identity, newest, state, force)
+    reason = _reason(identity.problem or earlier.problem, identity, newest, state, force and not because)
     if because:
-        reason = because if force else f"{reason}, {because}"
+        # That nothing changed is no reason for one that is wanted all the same.
+        reason = because if force and reason == "checkpoint missing" else f"{reason}, {because}"
+    if replays:
+        reason = f"replay of {replays.run_id}"
     # While a parent's row is open and on the disk, a lost start of a child loses nothing.
-    run.begin({**common, "source": "executed", "reason": reason}, sync=parent is None, beside=identity.events)
+    run.begin({**common, "source": run.source, "reason": reason}, sync=parent is None, beside=identity.events)
     if identity.problem:
         run.log(f"nothing can be reused for this run: {identity.problem}", "warning")
     storage.settle(later=True)
@@ -232,14 +258,26 @@ def _tracked(
         files, declared = isinstance(input_table, Files), stage.output is not None
         profile = _profile(run, identity, kept_as, files=files, declared=declared)
         run.figures = dict(profile.figures)
-        run.marks = history(storage).judged(stage.name, profile)
-    row = {"status": "completed", **kept_as.columns(), "marks": marks_json(run.marks)}
+        if not replays:
+            run.marks = history(storage).judged(stage.name, profile)
+    columns = kept_as.columns()
+    if replays and (parent or kept_as.output_hash == replays.output_hash):
+        # One of two that hold the same is enough. What a child made is in what its parent made.
+        columns = {name: columns[name] for name in columns if name not in _CHECKPOINT_COLUMNS}
+    row = {"status": "completed", **columns, "marks": marks_json(run.marks)}
     run.finish(row)
-    earlier.add({**common, **row, "run_id": run.run_id, "source": "executed"})
+    if not replays:
+        earlier.add({**common, **row, "run_id": run.run_id, "source": run.source})
     if parent:
         parent.blobs.update(run.blobs)
     storage.settle(later=parent is not None)
-    return result(kept_as.output_hash, kept_as.rows, run.marks)
+    made_result = result(kept_as.output_hash, kept_as.rows, run.marks)
+    if _CHECKPOINT_COLUMNS[0] not in columns:
+        if parent:
+            made_result.arrow  # noqa: B018 - read now, while it is there
+        path.unlink()
+        ckpt.blobs_path(path).unlink(missing_ok=True)
+    return made_result
 
 
 def find_checkpoint(

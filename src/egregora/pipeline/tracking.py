@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from egregora.database.runs_schema import NO_REPLAY
 from egregora.database.sql import literal
 from egregora.database.storage import now
 from egregora.errors import CatalogBusyError, EgregoraError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from egregora.database.columns import TableSpec
     from egregora.database.storage import StorageManager
 
-__all__ = ["History", "Origin", "Result", "Run", "history", "origin_of", "remember_origin"]
+__all__ = ["History", "Origin", "Repeated", "Result", "Run", "history", "origin_of", "remember_origin"]
 
 PROGRESS_EVERY_S = 0.2
 """Progress is written down at most this often."""
@@ -53,6 +54,14 @@ class Origin:
     rows: int
     path: Path
     privacy_run_id: str | None
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The run that a replay repeats, and the content address of what it made; None if it made nothing."""
+
+    run_id: str
+    output_hash: str | None
 
 
 class Result:
@@ -165,7 +174,7 @@ class Siblings:
         names = sorted(literal(f"sha256:{path.stem}") for path in folder.glob("*.parquet"))
         where = (
             f"WHERE status = 'completed' AND stage = {literal(stage)} AND checkpoint_sha256 IS NOT NULL "
-            f"AND tenant_id = {literal(storage.tenant_id)} AND parent_run_id IS NOT NULL"
+            f"AND tenant_id = {literal(storage.tenant_id)} AND parent_run_id IS NOT NULL AND {NO_REPLAY}"
         )
         try:
             with storage.reading() as con:
@@ -224,7 +233,7 @@ class History:
                 # One pass over the table: each stage on its own would take 31 ms a stage with a million runs.
                 rows = con.execute(
                     f"SELECT stage, arg_max(struct_pack({_STRUCT}), started_at) FROM runs "
-                    "WHERE status = 'completed' AND parent_run_id IS NULL "
+                    f"WHERE status = 'completed' AND parent_run_id IS NULL AND {NO_REPLAY} "
                     f"AND tenant_id = {literal(storage.tenant_id)} GROUP BY stage"
                 ).fetchall()
         except CatalogBusyError as error:
@@ -351,10 +360,16 @@ class Run(StageContext):
         self.paid = 0
         self.session = storage.session
         self.force = False
+        self.replays: Repeated | None = None
         if parent is not None:
             self.blobs = parent.blobs
             self.config = parent.config
             self.stopped = parent.stopped
+
+    @property
+    def source(self) -> str:
+        """The column `source` of a run that executes."""
+        return "replay" if self.replays else "executed"
 
     def seconds(self) -> float:
         """Seconds since the start, by the monotonic clock."""
@@ -499,7 +514,8 @@ class Run(StageContext):
             label=label,
         )
         # Not synced: while the parent's row is open and on the disk, a lost child start loses nothing.
-        run.begin({"source": "executed", "rows_in": rows_in, **self.shared}, sync=False)
+        run.replays = self.replays
+        run.begin({"source": run.source, "rows_in": rows_in, **self.shared}, sync=False)
         try:
             yield run
         except BaseException as error:

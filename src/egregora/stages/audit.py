@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree as ET
 
+from egregora.database.runs_schema import NO_REPLAY
 from egregora.database.sql import literal
 from egregora.errors import BlobError, PrivacyError
 
@@ -500,7 +501,7 @@ def _current(storage: StorageManager) -> dict[str, str]:
     with storage.reading() as con:
         found = con.execute(
             "SELECT stage, arg_max(input_fingerprint, started_at) FROM runs WHERE status = 'completed' "
-            "AND parent_run_id IS NULL AND checkpoint_sha256 IS NOT NULL GROUP BY stage"
+            f"AND parent_run_id IS NULL AND checkpoint_sha256 IS NOT NULL AND {NO_REPLAY} GROUP BY stage"
         ).fetchall()
     return {stage: f"{fingerprint.partition(':')[2]}.parquet" for stage, fingerprint in found}
 

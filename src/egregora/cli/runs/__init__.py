@@ -5,12 +5,28 @@ from __future__ import annotations
 import typer
 
 from egregora.cli.quick import QuickGroup
-from egregora.cli.runs import diff, explain, export, gc, lineage, listing, logs, retry, rm, show, stats, tail, watch
+from egregora.cli.runs import (
+    diff,
+    explain,
+    export,
+    gc,
+    lineage,
+    listing,
+    logs,
+    replay,
+    report,
+    retry,
+    rm,
+    show,
+    stats,
+    tail,
+    watch,
+)
 
 __all__ = ["app"]
 
 app = typer.Typer(
     help="See what ran, while it runs, and why.", no_args_is_help=True, rich_markup_mode=None, cls=QuickGroup
 )
-for command in (tail, watch, listing, show, logs, explain, diff, lineage, stats, retry, rm, gc, export):
+for command in (tail, listing, show, logs, watch, explain, diff, lineage, stats, retry, replay, report, rm, gc, export):
     command.register(app)

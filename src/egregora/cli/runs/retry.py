@@ -10,14 +10,14 @@ import typer
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line
-from egregora.cli.runs.words import RunArgument, value_text
-from egregora.cli.site import SiteOption, find_site
+from egregora.cli.runs.words import RunArgument, older_run
+from egregora.cli.site import SiteOption, open_settled
 
 if TYPE_CHECKING:
-    from egregora.observe.redo import Again, Setting
+    from egregora.observe.redo import Again
     from egregora.stages.chain import Outcome
 
-__all__ = ["register", "retry", "settings_lines"]
+__all__ = ["register", "retry"]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,15 +40,10 @@ def retry(
     What a failed run had finished and kept is not done again. If it is the newest run of its stage, the stages that
     follow run too and the site is laid out; else only its own stage runs. The new run says `retry of` in its reason.
     """
-    folder = find_site(site)
-    from egregora.config import load_config
-    from egregora.database.storage import StorageManager
     from egregora.observe.redo import plan_retry
     from egregora.observe.redo import retry as run_again
 
-    settings = folder / "egregora.toml"
-    storage = StorageManager(folder / ".egregora" / "egregora.duckdb", load_config(settings).site.tenant)
-    config = load_config(settings, site_key=storage.site_key())
+    storage, config = open_settled(site)
     again = plan_retry(storage, run, config)
     if not as_json:
         render.echo(_announced(again))
@@ -57,7 +52,7 @@ def retry(
 
     began = time.perf_counter()
     with progress(storage):
-        outcome = run_again(again, config, storage, folder / "site")
+        outcome = run_again(again, storage, storage.directory.parent / "site")
     if as_json:
         typer.echo(render.as_json(_object(again, outcome)))
         return
@@ -69,26 +64,19 @@ def retry(
 
 
 def _announced(again: Again) -> list[Line]:
-    row = again.row
+    from egregora.observe.telling import setting_said
+
     following = f", then {', '.join(again.stages[1:])}" if len(again.stages) > 1 else ""
-    started = f"{row['status']}, {render.span(render.elapsed(row['started_at']))} old"
-    first: Line = [("Retrying ", ""), (row["stage"], "bold"), (f" (run {row['run_id'][:8]}, {started}){following}", "")]
-    lines = [first]
+    lines: list[Line] = [
+        [("Retrying ", ""), (again.row["stage"], "bold"), (f" ({older_run(again.row)}){following}", "")]
+    ]
     if again.settings:
-        lines.append([("Settings of this stage that differ from then:", "")])
-        lines += settings_lines(again.settings)
+        lines.append([("Settings of this stage that are others than then:", "")])
+        lines += [[(f"  {setting_said(one)}", "")] for one in again.settings]
     else:
         lines.append([("Its settings are as they were then.", "dim")])
     width = render.width_to_fit()
     return [piece for line in lines for piece in render.fold(line, width)]
-
-
-def settings_lines(settings: list[Setting]) -> list[Line]:
-    """Settings that differ, one a line: key, value of then, value of now."""
-    return [
-        [(f"  {one.key}  ", ""), (value_text(one.then), "red"), (" → ", "dim"), (value_text(one.now), "green")]
-        for one in settings
-    ]
 
 
 def _object(again: Again, outcome: Outcome) -> dict[str, Any]:

@@ -20,11 +20,11 @@ __all__ = [
     "RunArgument",
     "complete_run",
     "marked",
+    "older_run",
     "seconds",
     "started",
     "status",
     "status_line",
-    "value_text",
     "why",
     "with_site",
 ]
@@ -119,18 +119,9 @@ def why(row: Row) -> tuple[str, str]:
     return ": ".join(part for part in (row["label"], what) if part), "red" if failed else "dim"
 
 
-def value_text(value: object) -> str:
-    """The value of a setting, as the record has it: a secret is only said to be one."""
-    import json
-
-    if value is None:
-        return "(not set)"
-    if isinstance(value, dict) and len(value) == 1:
-        ((kind, inner),) = value.items()
-        return "(a secret)" if kind == "$secret" else str(inner) if kind.startswith("$") else json.dumps(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(value_text, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+def older_run(row: Row) -> str:
+    """An earlier run in brackets: `run 3a7c3804, failed, 2 minutes old`."""
+    return f"run {row['run_id'][:8]}, {row['status']}, {render.span(render.elapsed(row['started_at']))} old"
 
 
 def with_site(text: str, site: str | None) -> str:
