@@ -192,7 +192,9 @@ def replay(again: Again, storage: StorageManager) -> Replayed:
     old = again.row
     table, inputs = reads(old["stage"], again.given)
     repeated = Repeated(old["run_id"], old["output_hash"])
-    made = run_stage(stage_called(old["stage"]), table, again.config, storage, inputs=inputs, replays=repeated).origin
+    made = run_stage(
+        stage_called(old["stage"], again.config), table, again.config, storage, inputs=inputs, replays=repeated
+    ).origin
     with storage.reading() as con:
         new = find_run(con, made.run_id)
         code = changes_between(con, old, new).code
