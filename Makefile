@@ -1,6 +1,7 @@
 # Everything here sets up what is missing: Python >= 3.11, make and git are enough.
 PYTHON ?= python3
 BIN := .venv/bin
+GENERATED := docs/reference/*.md docs/observability/explain.md
 INSTALLED := .venv/installed
 
 .PHONY: help demo test check docs coverage bench lock clean
@@ -27,10 +28,10 @@ check: $(INSTALLED) ## Lint, format, types, documents
 	@$(BIN)/ruff check src tests benchmarks docs
 	@$(BIN)/ruff format --check src tests benchmarks docs
 	@$(BIN)/mypy
-	@$(BIN)/cog --check --diff docs/reference/*.md
+	@$(BIN)/cog --check --diff $(GENERATED)
 
 docs: $(INSTALLED) ## Write the generated parts of the documents anew
-	@$(BIN)/cog -r docs/reference/*.md
+	@$(BIN)/cog -r $(GENERATED)
 
 coverage: $(INSTALLED) ## Run every test and show which lines none reaches
 	@$(BIN)/coverage erase

@@ -80,3 +80,17 @@ def figures() -> None:
     for name, figure in named:
         cog.outl(f"| `{name}` | {figure.unit} | {figure.meaning} | {compared[figure.wrong]} |")
     cog.outl("")
+
+
+def faults() -> None:
+    """What can go wrong, from the cases that the tests do."""
+    import sys
+
+    sys.path.insert(0, "tests")
+    from mtte.cases import CASES
+
+    cog.outl("| what somebody did | what they type | what they are told | what to type next |\n|---|---|---|---|")
+    for case in CASES:
+        mended = f", when {case.mended}" if case.mended else ""
+        told = " … ".join(case.says)
+        cog.outl(f"| {case.did} | `{case.command}` | {told} | `{case.next}`{mended} |")

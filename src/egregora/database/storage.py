@@ -459,7 +459,7 @@ class StorageManager:
                 path.rename(path.with_name(f"{path.name}.damaged-{stamp}"))
         print(  # noqa: T201
             f"egregora: warning: the catalog is damaged; it was set aside as {self.db_path.name}.damaged-{stamp} "
-            "and is rebuilt from the journals",
+            "and is rebuilt from the journals; whether all is well: egregora doctor",
             file=sys.stderr,
         )
 

@@ -485,10 +485,15 @@ _PLAIN_WORDS = {
 }
 
 
+def _is_plain(kind: str) -> bool:
+    """Whether an exception of this class is one of Egregora's own, which are told as they are."""
+    return isinstance(getattr(errors, kind, None), type)
+
+
 def _in_words(kind: str, message: str) -> str:
     """An exception in plain words; Egregora's own are that already."""
     message = message.strip().split("\n")[0]
-    if isinstance(getattr(errors, kind, None), type):
+    if _is_plain(kind):
         return message
     if message.startswith(f"{kind}; "):
         return message
@@ -502,20 +507,22 @@ def _error(known: _Known) -> list[str]:
     child = known.parts.first_failed if known.parts else None
     links = _links((child or row)["traceback"])
     last = _in_words(row["error_type"] or "", row["error"] or "")
-    first = _in_words(links[0].kind, links[0].message) if links else last
+    # What somebody has put into plain words says more than what was raised below it.
+    cause = next((link for link in links if _is_plain(link.kind)), links[0] if links else None)
+    first = _in_words(cause.kind, cause.message) if cause else last
     at = f"{child['label']}: " if child and child["label"] else ""
-    place = _place(links[0], known.modules) if links else ""
+    place = _place(cause, known.modules) if cause else ""
     causes = [f"{at}{first}{f', at {place}' if place else ''}"]
     if last and last not in (first, causes[0]) and last not in first:
         causes.append(f"so it gave up: {last}")
-    if known.parts:
+    if known.parts and known.parts.completed < (known.parts.planned or known.parts.total):
         causes.append(known.parts.said())
     return causes
 
 
 def _place(link: _Link, modules: frozenset[str]) -> str:
     """The file and line of the stage's own code in which something was raised; empty for Egregora's own errors."""
-    if isinstance(getattr(errors, link.kind, None), type):
+    if _is_plain(link.kind):
         return ""
     own = [frame for frame in link.frames if PurePath(frame[0].rpartition(":")[0]).stem in modules]
     chosen = own[-1] if own else link.frames[-1] if link.frames else None
@@ -710,7 +717,6 @@ def _completed(known: _Known) -> _Said:
     causes += _reason(known)
     facts = {
         "Result": _result(known),
-        "Upstream": [f"{stage}: {name} {old:,g} → {new:,g}" for stage, name, old, new in known.telling],
         "Time": _time(known),
         "Cost": _cost(known)[1:] if known.calls else [],
         "Made from": _came_from(known),
@@ -720,9 +726,11 @@ def _completed(known: _Known) -> _Said:
 
 
 def _marks(row: Row) -> list[str]:
-    """What is out of line with this run, as it was marked when it ended."""
-    marks = json.loads(row.get("marks") or "[]")
-    return [str(mark.get("text")) for mark in marks if isinstance(mark, dict) and mark.get("text")]
+    """What is out of line with this run, as it was marked when it ended, and since which run."""
+    return [
+        mark["text"] + (f" (since run {mark['since'][:8]})" if mark["since"] not in ("", row["run_id"]) else "")
+        for mark in json.loads(row["marks"] or "[]")
+    ]
 
 
 SLOWER = 2.5
@@ -734,10 +742,10 @@ def _out_of_line(known: _Known) -> list[str]:
     """Time and cost, where they are far from what is usual."""
     now = known.figures
     said = []
-    names = {str(mark.get("name", "")) for mark in json.loads(known.row.get("marks") or "[]")}
+    marked = {mark["name"] for mark in json.loads(known.row["marks"] or "[]")}
     usual = now.usual_seconds
     if (
-        not any("duration" in name or "seconds" in name for name in names)
+        "duration" not in marked
         and usual
         and now.seconds is not None
         and now.seconds >= SLOWER * usual
@@ -754,12 +762,7 @@ def _out_of_line(known: _Known) -> list[str]:
                 f"its slowest part: {slow['label'] or slow['run_id'][:8]}, {_seconds(slow['duration_seconds'])}"
             )
     dear = now.usual_cost_usd
-    if (
-        not any("cost" in name for name in names)
-        and dear
-        and now.cost_usd is not None
-        and now.cost_usd >= DEARER * dear
-    ):
+    if "cost" not in marked and dear and now.cost_usd is not None and now.cost_usd >= DEARER * dear:
         said.append(
             f"it cost {_dollars(now.cost_usd)}, {_times(now.cost_usd / dear)} as much as usual ({_dollars(dear)} in "
             f"{_runs_before(now.earlier)}){_for_rows(now, now.cost_usd / dear)}"
@@ -819,7 +822,17 @@ def _reason(known: _Known) -> list[str]:
         return [f"its checkpoint was damaged: the file was set aside and the result made again{same}", *again, *changed]
     if reason.startswith("unknown: "):
         return [f"whether anything changed can't be told: {reason.removeprefix('unknown: ')}", *again]
-    return [*changed, *again] or [f"{reason or 'why it ran is not on record'}"]
+    return [*changed, *_upstream(known), *again] or [f"{reason or 'why it ran is not on record'}"]
+
+
+def _upstream(known: _Known) -> list[str]:
+    """Figures upstream that came up from nothing, or fell to nothing."""
+    from egregora.pipeline.profile import figure_of, figure_text
+
+    return [
+        f"{stage}: {figure_of(name).meaning}: {figure_text(figure_of(name), old)} → {figure_text(figure_of(name), new)}"
+        for stage, name, old, new in known.telling
+    ]
 
 
 def _result(known: _Known) -> list[str]:
@@ -858,7 +871,7 @@ def _after_completion(known: _Known) -> list[Step]:
         steps.append(Step(f"egregora runs diff {known.named(known.since)} {run} --rows 5", "which rows differ"))
     elif known.since and row["source"] == "executed":
         steps.append(Step(f"egregora runs diff {known.named(known.since)} {run}", "all that differs"))
-    if row["stage"] == "parse" and any(level == "warning" for level, _ in known.logs):
+    if row["stage"] == "parse" and (row["marks"] or any(level == "warning" for level, _ in known.logs)):
         steps.insert(0, Step("egregora doctor EXPORT", "how the export was understood"))
     if row["reason"] == "checkpoint corrupt":
         steps.insert(0, Step("egregora cache verify", "whether the other files are whole"))

@@ -79,33 +79,36 @@ def setting_said(change: SettingChange) -> str:
     return f"{change.key}: {old} → {new}"
 
 
-_KINDS = {"module": "module", "file": "data file", "value": "bound value", "source": "function", "function": "function"}
+_KINDS = {"module": "module", "file": "data file", "source": "function"}
 
 
 def code_said(changes: Iterable[CodeChange]) -> list[str]:
-    """A line for each kind of change: `module shop.helpers changed`, `duckdb 1.5.6 → 1.5.7`."""
-    said = []
+    """What changed in a stage's code, by kinds: `module shop.helpers changed`, `the package duckdb: 1.5.6 → 1.5.7`.
+
+    What is bound to the function, and which function it is, is told only where that is all: names come and go with
+    modules.
+    """
+    changes = list(changes)
     grouped: dict[tuple[str, str], list[str]] = {}
+    packages, others = [], []
     for change in changes:
-        if change.kind == "distribution":
-            said.append(f"the package {change.name}: {change.old or 'not used'} → {change.new or 'not used'}")
+        if change.kind in _KINDS:
+            name = "__main__ (the program itself)" if change.name == "__main__" else change.name
+            grouped.setdefault((_KINDS[change.kind], change.how), []).append(name)
+        elif change.kind == "distribution":
+            packages.append(f"the package {change.name}: {change.old or 'not used'} → {change.new or 'not used'}")
         elif change.kind == "machinery":
-            said.append("Egregora's own machinery computes otherwise than before")
+            packages.append("Egregora's own machinery computes otherwise than before")
         elif change.kind == "function" and change.old and change.new and not change.name:
-            said.append(f"another function: {change.old} → {change.new}")
-        else:
-            grouped.setdefault((_KINDS.get(change.kind, change.kind), change.how), []).append(change.name)
+            others.append(f"another function: {change.old} → {change.new}")
+        elif change.kind == "value":
+            others.append(f"what is bound to the function as {change.name} {change.how}")
     found = []
     for (kind, how), names in grouped.items():
-        names = [name for name in dict.fromkeys(names) if name]
-        if len(names) == 1:
-            found.append(f"{kind} {names[0]} {how}")
-        elif names:
-            more = f" and {len(names) - 4} more" if len(names) > 5 else ""
-            found.append(f"{number(len(names), kind)} {how}: {', '.join(names[: 4 if more else 5])}{more}")
-        else:
-            found.append(f"a {kind} {how}")
-    return [*found, *said]
+        more = f" and {len(names) - 4} more" if len(names) > 5 else ""
+        listed = ", ".join(names[: 4 if more else 5]) + more
+        found.append(f"{kind} {listed} {how}" if len(names) == 1 else f"{number(len(names), kind)} {how}: {listed}")
+    return [*found, *packages] or others[:3]
 
 
 def rows_said(rows: RowChanges, noun: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -59,6 +60,10 @@ class Checkpoint:
             "checkpoint_mtime_ns": self.mtime_ns,
             "checkpoint_sha256": self.sha256,
         }
+
+
+SPACE = "free some space, or run: egregora cache gc"
+PERMISSIONS = "change the permissions of the site's folder"
 
 
 def checkpoint_path(storage: StorageManager, stage: str, fingerprint: str) -> Path:
@@ -132,17 +137,25 @@ def write_checkpoint(
             temporary.unlink(missing_ok=True)
         status = path.stat()
     except OSError as error:
+        # Arrow puts a sentence of its own around what the system says.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         raise StorageError(
-            f"the checkpoint can't be written ({error.strerror})",
-            hint="free some space or change the folder's permissions",
+            f"the checkpoint can't be written ({reason})",
+            hint="free some space, or run: egregora cache gc"
+            if full
+            else "change the permissions of the site's folder",
         ) from error
     except duckdb.IOException as error:
         if temporary.name not in str(error) and "No space" not in str(error):
             # What could not be read is the stage's input, not written here.
             raise
+        denied = "Permission denied" in str(error)
+        full = "No space" in str(error)
+        reason = os.strerror(errno.EACCES if denied else errno.ENOSPC) if denied or full else "the disk may be full"
         raise StorageError(
-            "the checkpoint can't be written (the disk is full, or the folder can't be written)",
-            hint="free some space, or run: egregora cache gc",
+            f"the checkpoint can't be written ({reason})",
+            hint=PERMISSIONS if denied else SPACE,
         ) from error
     return Checkpoint(found.rows, found.digest, status.st_size, status.st_mtime_ns, sha256, found.nulls, found.times)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from egregora.database.runs_schema import LAYOUT
 from egregora.database.storage import now
 from egregora.errors import BlobError, ExportError, PrivacyError, StorageError
+from egregora.pipeline import fingerprint as fp
 from egregora.pipeline.runner import run_stage
 from egregora.pipeline.stage import Files, Stage
 from egregora.pipeline.tracking import Run
@@ -295,9 +296,10 @@ def _audit(
     allow_leak: bool,
     run: Run,
 ) -> None:
-    """Refuse pages that give somebody away. Pages that passed are remembered by their hash, and not searched again."""
+    """Refuse pages that give somebody away. Pages that passed are not searched again for the same names and words."""
     passed = storage.directory / "audited"
-    state = f"{tables['parse'].origin.output_hash} {tables['publish'].origin.output_hash}\n"
+    settings = fp.hash_config(fp.canonical_config(config.privacy, storage.site_key))
+    state = f"{tables['parse'].origin.output_hash} {tables['publish'].origin.output_hash} {settings}\n"
     if passed.exists() and passed.read_text(encoding="ascii", errors="replace") == state:
         return
     from egregora.stages.audit import audit_pages, summary

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
 from egregora.database.ir_schema import RAW_MESSAGES
-from egregora.errors import ExportError
+from egregora.errors import ExportError, SchemaError
 from egregora.pipeline.stage import Files, Stage, StageContext
 from egregora.sources import choose_source, known_sources
 from egregora.sources.ahead import ahead
@@ -178,6 +178,7 @@ def _identified(reading: Reading, source: str, thread: str, number: int, tenant:
         count = len(batch)
         if not count:
             continue
+        _check(batch.schema, source)
         columns = {name: batch.column(name) for name in batch.schema.names}
         if number:
             columns["attrs"] = _renumbered(columns["attrs"], number)
@@ -192,6 +193,29 @@ def _identified(reading: Reading, source: str, thread: str, number: int, tenant:
             columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value or ""], pa.string()))
         columns["seq"] = pa.repeat(pa.scalar(0, pa.int64()), count)
         yield pa.record_batch([_as(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
+
+
+_GIVEN = ("ts", "author_raw", "kind", "text", "attachment", "media_type", "edited", "attrs")
+"""Columns that a source gives."""
+
+
+def _check(schema: pa.Schema, source: str) -> None:
+    """Refuse what a source gives if it isn't as promised: sources may be other people's, and change.
+
+    Raises:
+        SchemaError: a column is missing or of another type.
+    """
+    for name in _GIVEN:
+        wrong = ""
+        if name not in schema.names:
+            wrong = f"gives no column {name}"
+        else:
+            found, wanted = schema.field(name).type, RAW_MESSAGES.arrow().field(name).type
+            plain = found.value_type if pa.types.is_dictionary(found) else found
+            if plain != wanted and not (pa.types.is_large_string(plain) and wanted == pa.string()):
+                wrong = f"gives the column {name} as {plain}, not {wanted}"
+        if wrong:
+            raise SchemaError(f"the source {source} {wrong}", hint="update or mend the package that the source is in")
 
 
 def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:

@@ -91,16 +91,17 @@ def _beside(heading: str, line: Line, width: int | None) -> list[Line]:
 
 def _step(heading: str, command: str, why: str, width: int | None) -> list[Line]:
     """A command in a line of its own, never broken, so that it can be copied; beside it or below it what for."""
-    # Where the command ends the sentence, the sentence is enough to read and the command to type.
-    what = "" if why.endswith(command) and not why.removesuffix(command).strip(" :") else why
-    if not what:
+    typed: Line = [(" " * LABELS, ""), (command, "bold")]
+    if why.endswith((command, "then")):
+        # The sentence leads to the command.
+        before = f"{why}:" if why.endswith("then") else why.removesuffix(command).rstrip()
+        return [*_beside(heading, [(before, "")], width), typed]
+    if not why:
         return [[(heading.ljust(LABELS), "dim"), (command, "bold")]]
-    if what.endswith("then"):
-        return [*_beside(heading, [(f"{what}:", "")], width), [(" " * LABELS, ""), (command, "bold")]]
-    line: Line = [(heading.ljust(LABELS), "dim"), (command, "bold"), (f"  ({what})", "dim")]
+    line: Line = [(heading.ljust(LABELS), "dim"), (command, "bold"), (f"  ({why})", "dim")]
     if width is None or render.line_width(line) <= width:
         return [line]
-    return [line[:2], *_beside("", [(f"({what})", "dim")], width)]
+    return [line[:2], *_beside("", [(f"({why})", "dim")], width)]
 
 
 # -- for programs -----------------------------------------------------------------------------------------------------
