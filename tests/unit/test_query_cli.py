@@ -115,6 +115,14 @@ def test_columns_are_chosen(storage: StorageManager, shown: Shown) -> None:
     ]
 
 
+def test_marks_are_read_as_text(storage: StorageManager, shown: Shown) -> None:
+    """What is odd about a run is a sentence to people, JSON to programs."""
+    mark = {"name": "rows", "value": 3.0, "usual": 900.0, "since": None, "text": "3 rows instead of 900"}
+    seed(storage, [{"marks": json.dumps([mark])}, {}])
+    out = shown("runs", "list", "--where", "marks IS NOT NULL", "--columns", "stage,marks")[1]
+    assert out.splitlines()[1].split(None, 1) == ["write", "3 rows instead of 900"]
+
+
 @pytest.mark.parametrize("width", [30, 60, 80, 120, 400])
 @pytest.mark.parametrize("columns", ["stage,error", "run,started,status,error,label", ",".join(RUNS.names)])
 def test_any_columns_fit_any_width(width: int, columns: str, storage: StorageManager, shown: Shown) -> None:
@@ -382,6 +390,7 @@ def test_a_plan_is_shown(storage: StorageManager, shown: Shown) -> None:
     ("sql", "said", "hint"),
     [
         ("SELECT durration FROM runs", "there is no column durration", "did you mean duration_seconds"),
+        ("SELECT mesage FROM run_logs", "there is no column mesage", "egregora sql 'DESCRIBE run_logs'"),
         ("FROM rnus", "there is no table rnus", "did you mean runs"),
         ("SELECT lenght(stage) FROM runs", "there is no function lenght", "did you mean length?"),
         ("SELEC 1", "the question can't be understood: syntax error", "for example: egregora sql"),

@@ -58,7 +58,7 @@ def answer(storage: StorageManager, sql: str, *, limit: int | None = None) -> An
         EgregoraError: it is no such statement, or DuckDB can't answer it.
         StorageError: the site's records can't be read.
     """
-    with storage.reading(unhurried=True) as con, in_plain_words(con):
+    with storage.reading(unhurried=True) as con, in_plain_words(con, sql):
         kind, sql = _only_question(con, sql)
         if kind == "EXPLAIN":
             plan = "\n".join(text for _, text in con.execute(sql).fetchall())
@@ -81,7 +81,7 @@ def answer_lines(storage: StorageManager, sql: str, form: str, *, limit: int | N
     Raises:
         EgregoraError: see `answer`.
     """
-    with storage.reading(unhurried=True) as con, in_plain_words(con):
+    with storage.reading(unhurried=True) as con, in_plain_words(con, sql):
         kind, sql = _only_question(con, sql)
         if kind == "EXPLAIN":
             raise EgregoraError("a plan is for reading", hint="leave --format out")
@@ -235,26 +235,28 @@ _MEANT = re.compile(r'Did you mean "(?P<name>[^"]*)"')
 
 
 @contextmanager
-def in_plain_words(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def in_plain_words(con: duckdb.DuckDBPyConnection, sql: str = "FROM runs") -> Iterator[None]:
     """Turns what DuckDB says of a question into an error with the next thing to type."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        message, hint = _explained(con, str(error))
+        message, hint = _explained(con, str(error), sql)
         raise EgregoraError(message, hint=hint) from None
 
 
-def _explained(con: duckdb.DuckDBPyConnection, text: str) -> tuple[str, str]:
+def _explained(con: duckdb.DuckDBPyConnection, text: str, sql: str) -> tuple[str, str]:
+    tables = [name for (name,) in con.execute("SHOW TABLES").fetchall()]
+    asked = next((word for word in re.findall(r"\w+", sql.lower()) if word in tables), "runs")
+    columns = f"all columns: egregora sql 'DESCRIBE {asked}'"
     kind, _, said = text.partition(" Error: ")
     first = (said or text).strip().splitlines()[0]
     if found := _NO_COLUMN.search(text):
         listed = _CANDIDATES.search(text)
         near = [name.split(".")[-1] for name in re.findall(r'"([^"]*)"', listed["names"])] if listed else []
-        return f"there is no column {found['name']}", f"{_meant(near)}all columns: egregora sql 'DESCRIBE runs'"
+        return f"there is no column {found['name']}", f"{_meant(near)}{columns}"
     if found := _NO_TABLE.search(text):
-        tables = [name for (name,) in con.execute("SHOW TABLES").fetchall()]
         near = difflib.get_close_matches(found["name"].lower(), tables, n=3, cutoff=0.5)
         return f"there is no table {found['name']}", f"{_meant(near)}the tables: {', '.join(tables)}"
     if found := _NO_FUNCTION.search(text):
@@ -266,7 +268,7 @@ def _explained(con: duckdb.DuckDBPyConnection, text: str) -> tuple[str, str]:
         return f"the question can't be understood: {first}", f"for example: {EXAMPLE}"
     if kind == "Out of Memory":
         return "the question needs more memory than there is", "narrow it down with WHERE, or ask for fewer columns"
-    return f"the question can't be answered: {first}", "the columns of a table: egregora sql 'DESCRIBE runs'"
+    return f"the question can't be answered: {first}", columns
 
 
 def _meant(near: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         "egregora runs list --stage write --sort -duration --limit 5\n"
         "egregora runs list --invocation last --columns stage,duration,tokens,cost\n"
         "egregora runs list --where \"rows_out < rows_in / 2 AND source = 'executed'\"\n"
+        "egregora runs list --where 'marks IS NOT NULL' --columns run,stage,marks\n"
         "egregora runs list --label '2024-03-*' --json",
     )(list_runs)
 

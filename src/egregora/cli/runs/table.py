@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from egregora.cli import render
@@ -104,6 +105,8 @@ def _value(row: Row, name: str, prefixes: dict[str, str]) -> Line:
         return [(seconds(row), "" if value is not None else "dim")]
     if value is None:
         return [(NONE, "dim")]
+    if name == "marks":
+        return [("; ".join(mark["text"] for mark in json.loads(value)), "yellow")]
     kind = RUNS.column(name).type
     if kind == "UUID":
         return [(prefixes[value] if name == "run_id" else value[:8], "cyan")]
