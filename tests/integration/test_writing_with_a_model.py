@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -60,13 +61,17 @@ class Blog:
         status = main([str(word) for word in words])
         return status, "".join(self._capsys.readouterr())
 
+    def configure(self, server: ScriptedServer, settings: str = SETTINGS, llm: str = "") -> None:
+        """Name the scripted model in the site's settings."""
+        toml = f'{settings}\n[llm]\nmodel = "openai:test-1"\nbase_url = "{server.base_url}"\nretries = 0\n{llm}\n'
+        (self.folder / "egregora.toml").write_text(toml, encoding="utf-8")
+
     def write(
         self, script: Callable[[Asked], Any], export: Path, settings: str = SETTINGS, llm: str = ""
     ) -> tuple[int, str, list[Asked]]:
         """Write the site; exit status, what was printed, what the model was asked."""
         with ScriptedServer(script) as server:
-            toml = f'{settings}\n[llm]\nmodel = "openai:test-1"\nbase_url = "{server.base_url}"\nretries = 0\n{llm}\n'
-            (self.folder / "egregora.toml").write_text(toml, encoding="utf-8")
+            self.configure(server, settings, llm)
             status, printed = self.run("write", export, "--site", self.folder)
         return status, printed, server.asked
 
@@ -305,6 +310,24 @@ def test_links_lead_only_where_somebody_linked(blog: Blog, tmp_path: Path) -> No
     told = paragraph("There is [a page](https://example.org/goats) about goats.", "m1")
     blog.write(lambda asked: {"posts": [post(told)]}, chat(tmp_path, talk))
     assert blog.posts()[0][2] == "There is [a page](https://example.org/goats) about goats."
+
+
+# -- what it would be --------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_tells_as_many_questions_as_are_asked_then(blog: Blog, tmp_path: Path) -> None:
+    """Posts that aren't written yet count as one a window, so that comparisons and portraits are expected too."""
+    settings = SETTINGS.replace("portraits = 0", "portraits = 2").replace("judged = 0", "judged = 2")
+    export = chat(tmp_path, *week(4))
+    with ScriptedServer(well) as server:
+        blog.configure(server, settings)
+        status, printed = blog.run("write", export, "--site", blog.folder, "--dry-run")
+        assert (status, server.asked) == (0, [])
+        expected = {stage: int(calls) for stage, calls in re.findall(r"(?m)^(write|rank|publish) +(\d+) ", printed)}
+        blog.run("write", export, "--site", blog.folder)
+        asked = Counter(map(kind, server.asked))
+    assert expected == {"write": asked["posts"], "rank": asked["verdict"], "publish": asked["portrait"]}
+    assert asked == {"posts": 4, "verdict": 3, "portrait": 2}
 
 
 # -- judge, portraits, links -------------------------------------------------------------------------------------------

@@ -81,7 +81,8 @@ def publish_portraits(table: Any, config: Any, *, run_id: str, context: StageCon
     spoken = config.write.language or config.site.language
     words, region = language(config.site.language), phone_region(config)
     for (alias, rows), answer in zip(people.items(), answers, strict=True):
-        paragraphs = answer.to_pylist()[0]["paragraphs"] if answer is not None else []
+        # There is no row where this is only rehearsed.
+        paragraphs = answer.column("paragraphs")[0].as_py() if answer else []
         if paragraphs:
             blocks = Rendering(rows, words, region).blocks(paragraphs)
             body = "\n\n".join(block.markdown for block in blocks)

@@ -8,42 +8,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-from pydantic import BaseModel, Field
 
 from egregora.database.ir_schema import RANKED, VERDICTS
 from egregora.errors import AnswerError
-from egregora.llm import MODEL_KEYS, ask
 from egregora.patterns import redact_patterns
 from egregora.pipeline.stage import Stage, StageContext
 from egregora.stages.rank import judge, rated
+from egregora.stages.rank_compare import CONFIG_KEYS, compare
 
 if TYPE_CHECKING:
     import ibis
 
-__all__ = ["CONFIG_KEYS", "STAGE", "Verdict", "compare", "earlier_pairs", "rank_judged"]
-
-CONFIG_KEYS: Final = (*MODEL_KEYS, "prompts.judge", "write.language", "site.language")
-"""What a comparison depends on beside the two posts."""
+__all__ = ["STAGE", "earlier_pairs", "rank_judged"]
 
 _LONGEST: Final = 6000
 """Characters of a post that are read."""
 _READ: Final = pa.schema(
     [("place", pa.int64()), ("title", pa.string()), ("standfirst", pa.string()), ("text", pa.string())]
 )
-
-
-class Verdict(BaseModel):
-    """Which of two posts is the better read."""
-
-    reason: str = Field(
-        min_length=1,
-        max_length=240,
-        description="One sentence that says what makes the better one good, without comparing it to the other.",
-    )
-    better: Literal["first", "second", "tie"]
 
 
 def earlier_pairs(names: Sequence[str], comparisons: int) -> list[tuple[int, int]]:
@@ -64,39 +49,6 @@ def earlier_pairs(names: Sequence[str], comparisons: int) -> list[tuple[int, int
 
 def _hash(first: str, second: str) -> bytes:
     return hashlib.blake2b(f"{first}\n{second}".encode(), digest_size=8).digest()
-
-
-def compare(table: pa.Table, config: Any, *, run_id: str, context: StageContext) -> pa.Table:
-    """Have a model compare two posts.
-
-    Args:
-        table: The two, with `place` 0 and 1, `title`, `standfirst` and `text`.
-        config: Reads `CONFIG_KEYS`.
-
-    Returns:
-        One row of `VERDICTS`.
-
-    Raises:
-        ModelError: there was no answer that could be used.
-    """
-    posts = sorted(table.to_pylist(), key=lambda row: int(row["place"]))
-    language = config.write.language or config.site.language
-    verdict = ask(
-        context.privacy_pass(),
-        context,
-        purpose="compare two posts",
-        instructions=f"{config.prompts['judge'].strip()}\n\nGive the reason in this language: {language}.",
-        prompt="\n\n".join(_shown(name, post) for name, post in zip(("first", "second"), posts, strict=True)),
-        output=Verdict,
-    )
-    winner = {"first": 0, "second": 1, "tie": None}[verdict.better]
-    reason = redact_patterns(" ".join(verdict.reason.split()))
-    context.log(f"{verdict.better}: {reason}")
-    return pa.Table.from_pylist([{"winner": winner, "reason": reason}], schema=VERDICTS.arrow())
-
-
-def _shown(name: str, post: Mapping[str, Any]) -> str:
-    return f"<{name}>\n{post['title']}\n{post['standfirst']}\n\n{post['text']}\n</{name}>"
 
 
 def rank_judged(table: ibis.Table, config: Any, *, run_id: str, context: StageContext) -> pa.Table:
@@ -133,8 +85,8 @@ def rank_judged(table: ibis.Table, config: Any, *, run_id: str, context: StageCo
                 # Its row says why. One comparison of many isn't worth stopping for.
                 unanswered.append(label)
                 return None
-            found: dict[str, Any] = verdict.to_pylist()[0]
-            return found
+            # There is none where this is only rehearsed.
+            return next(iter(verdict.to_pylist()), None)
 
         return compared
 
@@ -152,7 +104,7 @@ def rank_judged(table: ibis.Table, config: Any, *, run_id: str, context: StageCo
         result = {0: 1, 1: -1, None: 0}[verdict["winner"]]
         results.append((first, second, result))
         if result:
-            praised[first if result > 0 else second] = verdict["reason"]
+            praised[first if result > 0 else second] = redact_patterns(verdict["reason"])
     return rated(posts, results, context, [praised.get(post) for post in range(len(rows))])
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from egregora.database.ir_schema import DRAFTS, POSTS
 from egregora.errors import ConfigError
@@ -59,13 +61,15 @@ def write_prose(table: ir.Table, config: Any, *, run_id: str, context: StageCont
     source = Source(table, config)
     known = source.background()
     windows = [window for window, _, _ in source.windows()]
-    drafts = [_offline(window, known, config, context) for window in windows]
+    # A copy of each is read: what a window makes of its columns is let go with it.
+    drafts = [_offline(replace(window), known, config, context) for window in windows]
     told = [i for i, draft in enumerate(drafts) if draft and windows[i].label not in config.write.without_model]
     pieces = [(i, part, label) for i in told for part, label in _parts(windows[i], _room(config))]
-    earlier = taken_up(windows, source.vocabulary, source.languages)
+    people = pc.unique(source.rows.column("alias")).drop_null().to_pylist()
+    earlier = taken_up(windows, source.vocabulary, source.languages, people)
     digests: dict[int, dict[str, Any]] = {}
     for other in sorted({other for i, _, _ in pieces for other in earlier[i]}):
-        found = digest(windows[other], source.languages, config)
+        found = digest(replace(windows[other]), source.languages, config)
         digests[other] = {"day": found.day, "title": found.title, "standfirst": found.standfirst, "said": found.said}
 
     def job(i: int, part: Window, label: str) -> Callable[[], pa.Table]:
@@ -134,11 +138,11 @@ def _room(config: Any) -> int:
 def _parts(window: Window, room: int) -> Iterator[tuple[Window, str]]:
     """The window with its label; or, if it is too long, its parts, cut at long silences, with theirs."""
     lines = Transcript.of(_as_told(window)).messages
-    costs = np.zeros(len(window.ids) + 1, np.int64)
+    costs = np.zeros(len(window.rows) + 1, np.int64)
     for short, message in lines.items():
         costs[int(short[1:])] = estimated_tokens(message.line)
     sums = costs.cumsum()
-    ranges = list(_cut(window.seconds, sums, 0, len(window.ids), room))
+    ranges = list(_cut(window.seconds, sums, 0, len(window.rows), room))
     if len(ranges) == 1:
         yield window, window.label
         return
@@ -165,10 +169,12 @@ def _cut(seconds: Any, sums: Any, start: int, end: int, room: int) -> Iterator[t
 
 def _dated(window: Window, part: Window, draft: Draft) -> Written:
     """A draft with the times of the messages that it uses."""
-    used = {event for block in draft.blocks for event in block.sources} or set(part.ids)
-    seconds = part.rows.column("utc").to_pylist()
-    times = [second for event, second in zip(part.ids, seconds, strict=True) if event in used]
-    return Written(window.label, window.first_day, draft, utc(min(times)), utc(max(times)))
+    used = {event for block in draft.blocks for event in block.sources}
+    seconds = part.rows.column("utc")
+    if used:
+        seconds = seconds.filter(pc.is_in(part.rows.column("event_id"), pa.array(sorted(used))))
+    times = pc.min_max(seconds).as_py()
+    return Written(window.label, window.first_day, draft, utc(times["min"]), utc(times["max"]))
 
 
 def _drafts(
@@ -181,11 +187,14 @@ def _drafts(
     context: StageContext,
 ) -> Iterator[Draft]:
     """The drafts that an answer comes to: the model's posts, or the extractive one where none of them was taken."""
-    if rows and rows[0]["problem"]:
+    refused = bool(rows) and rows[0]["problem"]
+    if refused:
         context.log(
             f"{label}: written without the model, whose posts rested on nothing: {rows[0]['problem']}", "warning"
         )
-        instead = extractive.write_post(part, known, config, StageContext(context.directory))
+    if refused or (context.rehearsed and not rows):
+        # Rehearsed, a window that isn't written yet stands in for itself, so that later stages know how much there is.
+        instead = extractive.write_post(replace(part), known, config, StageContext(context.directory))
         yield from [instead] if instead else []
         return
     rendering = Rendering(_as_told(part), language(config.site.language), phone_region(config))

@@ -52,15 +52,17 @@ class Digest:
     said: tuple[str, ...]
 
 
-def taken_up(windows: Sequence[Window], vocabulary: Vocabulary, languages: Sequence[str]) -> list[list[int]]:
+def taken_up(
+    windows: Sequence[Window], vocabulary: Vocabulary, languages: Sequence[str], people: Sequence[str]
+) -> list[list[int]]:
     """For each window the numbers of the earlier ones that it takes up, nearest first, at most `MOST`.
 
     Args:
         windows: In order of time.
         vocabulary: What their words are numbers of.
         languages: Those whose stop words say nothing.
+        people: The aliases, whose words say nothing either.
     """
-    people = {alias for window in windows for alias in window.authors if alias}
     nothing = stop_words(tuple(languages)) | {word for alias in people for word in alias.lower().split()}
     spelled = vocabulary.spelled
     tells = (len(word) > 2 and word[0].isalpha() and word not in nothing for word in spelled)
