@@ -206,7 +206,7 @@ def test_lines_of_another_format_are_a_warning(shown: Shown, tmp_path: Path) -> 
     """Two exports pasted into one: the lines of the second are told."""
     path = tmp_path / "chat.txt"
     path.write_text("14/02/2024, 10:00 - Ana: hello\n" * 3 + "[14/02/2024, 10:00:07] Bea: hi\n", encoding="utf-8")
-    assert findings(shown, str(path))["not understood"] == ("warn", "1 lines")
+    assert findings(shown, str(path))["not understood"] == ("warn", "1")
 
 
 def test_exports_are_looked_at_together(shown: Shown, tmp_path: Path) -> None:

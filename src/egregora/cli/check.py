@@ -48,7 +48,7 @@ def sources(
 def doctor(
     exports: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[EXPORT]...", help="Exports: say how each is read, and what several have in common."),
+        typer.Argument(metavar="EXPORT", help="Exports: say how each is read, and what several have in common."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array, a finding an object.")] = False,
     site: SiteOption = None,

@@ -237,7 +237,8 @@ def look_at_export(path: Path, site: Path | None) -> Iterator[Finding]:
     settings = load_config((site or Path()) / "egregora.toml").parse
     with open_archive(path) as archive:
         source = choose_source(archive, settings.source)
-        yield Finding("source", "ok", f"{source.title}; {len(archive.members):,} files")
+        files = len(archive.members)
+        yield Finding("source", "ok", f"{source.title}; {files:,} file{'' if files == 1 else 's'}")
         reading = source.read(archive, settings)
         messages = sum(batch.num_rows for batch in reading.batches)
         for name, said in reading.decided.items():
@@ -249,7 +250,7 @@ def look_at_export(path: Path, site: Path | None) -> Iterator[Finding]:
         for name, number in reading.counts.items():
             if name == "not understood" and number > reading.counts["lines"] * NOT_UNDERSTOOD:
                 hint = "text before the chat, or lines of another format that were taken for text: is it one export?"
-                yield Finding(name, "warn", f"{number:,} lines", hint)
+                yield Finding(name, "warn", f"{number:,}", hint)
             else:
                 yield Finding(name, "ok", f"{number:,}")
 
