@@ -119,9 +119,13 @@ def usual(storage: StorageManager, invocation: str) -> Usual:
             f"WHERE {other} AND status = 'completed' AND source IS DISTINCT FROM 'checkpoint' GROUP BY stage) "
             "GROUP BY stage"
         ).fetchall()
-        before = next((found for found in newest_invocations(con, 2) if found != invocation), None)
+        before = con.execute(
+            f"SELECT invocation_id::VARCHAR FROM runs WHERE {other} AND invocation_id IS NOT NULL "
+            "ORDER BY started_at DESC LIMIT 1"
+        ).fetchone()
         stages = con.execute(
-            f"SELECT stage FROM runs WHERE parent_run_id IS NULL AND invocation_id = {literal(before)}::UUID "
+            "SELECT stage FROM runs WHERE parent_run_id IS NULL "
+            f"AND invocation_id = {literal(before[0] if before else None)}::UUID "
             "GROUP BY stage ORDER BY min(started_at)"
         ).fetchall()
     return Usual(dict(seconds), tuple(stage for (stage,) in stages))
