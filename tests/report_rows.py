@@ -47,7 +47,7 @@ def hostile_invocation(storage: StorageManager, windows: int = 40, at_once: int 
     ]  # fmt: skip
     for number in range(windows):
         start = 5 + (number // at_once) * 60 / (windows / at_once + 1)
-        more: dict[str, Any] = {"parent_run_id": run_id(3), "label": f"{EVIL} {number}"}
+        more: dict[str, Any] = {"parent_run_id": run_id(3), "label": f"{EVIL} {number}", "llm_calls": 1}
         if number % 20 == 7:
             more |= {"status": "failed", "error": f"no {EVIL}"}
         rows.append(run(f"write {EVIL}", start, 60 / (windows / at_once + 1), **more))

@@ -401,3 +401,42 @@ def test_without_a_model_nothing_asks(tmp_path: Path, python: Callable[..., Any]
         """
     )
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+# -- again -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_window_is_retried_alone(blog: Blog, tmp_path: Path) -> None:
+    """`runs retry` pays for what was missing, and goes on to the pages."""
+    export = chat(tmp_path, *week(6))
+
+    def failing(asked: Asked) -> Any:
+        return Reply(status=500) if number(asked) == 4 else well(asked)
+
+    assert blog.write(failing, export, llm="concurrency = 1")[0] == 1
+    with ScriptedServer(well) as server:
+        settings = (blog.folder / "egregora.toml").read_text(encoding="utf-8")
+        anew = re.sub(r'base_url = ".*"', f'base_url = "{server.base_url}"', settings)
+        (blog.folder / "egregora.toml").write_text(anew, encoding="utf-8")
+        status, printed = blog.run("runs", "retry", "last-failed", "--site", blog.folder)
+    assert (status, [number(one) for one in server.asked]) == (0, [4, 5, 6]), printed
+    assert len(blog.posts()) == 6
+
+
+def test_a_run_is_repeated_from_the_answers_on_record(blog: Blog, tmp_path: Path) -> None:
+    """Each window is made again, without a network, and gives the same; without answers on record nothing is asked."""
+    export = chat(tmp_path, *week(3))
+    assert blog.write(well, export)[0] == 0
+    status, printed = blog.run("runs", "replay", "write", "--site", blog.folder)
+    assert (status, "no answers are on record" in printed) == (1, True), printed
+
+    assert blog.write(well, export, llm='replay = "record"\ninstructions = "Be brief."')[0] == 0
+    # The server is gone, and so is the model from the settings.
+    (blog.folder / "egregora.toml").write_text("", encoding="utf-8")
+    status, printed = blog.run("runs", "replay", "write", "--site", blog.folder)
+    assert (status, "identical: the same 3 posts" in printed) == (0, True), printed
+    windows = blog.rows(
+        "SELECT label, source, checkpoint_sha256 IS NULL FROM runs WHERE parent_run_id = "
+        "(SELECT arg_max(run_id, started_at) FROM runs WHERE source = 'replay' AND parent_run_id IS NULL) ORDER BY 1"
+    )
+    assert [(source, kept_nothing) for _, source, kept_nothing in windows] == [("replay", True)] * 3

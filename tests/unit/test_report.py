@@ -184,7 +184,7 @@ def test_stages_stand_below_what_they_read(storage: StorageManager) -> None:
 
 def test_a_cost_that_is_not_known_is_not_nothing(storage: StorageManager) -> None:
     """One call without a price makes the sum unknown."""
-    seed(storage, [run("write", 0, 1)])
+    seed(storage, [run("write", 0, 1, llm_calls=2)])
     calls = [
         {
             "e": "call",

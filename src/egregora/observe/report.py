@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egregora import __version__
-from egregora.database.sql import literal
+from egregora.database.sql import literal, uuid_begins
 from egregora.errors import StorageError
 from egregora.observe.changes import dotted_settings
 from egregora.observe.runs import Row, find_run, is_elsewhere, runs_by_ids, select_runs
@@ -212,7 +212,7 @@ def make_report(storage: StorageManager, wanted: str) -> Report:
         ids = [row["run_id"] for row in rows]
         children = _children(con, ids)
         told = _told(con, rows, children)
-        spent = _spent(con, ids)
+        spent = _spent(con, rows, children)
         edges = _edges(con, ids)
         outside = runs_by_ids(con, sorted({parent for _, parent in edges} - set(ids)))
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -247,8 +247,7 @@ def _runs_of(con: duckdb.DuckDBPyConnection, wanted: str) -> list[Row]:
     invocation = None
     if re.fullmatch("[0-9a-f]{8,32}", digits):
         found = con.execute(
-            "FROM runs SELECT DISTINCT invocation_id::VARCHAR WHERE "
-            f"replace(invocation_id::VARCHAR, '-', '') LIKE '{digits}%' LIMIT 2"
+            f"FROM runs SELECT DISTINCT invocation_id::VARCHAR WHERE {uuid_begins('invocation_id', digits)} LIMIT 2"
         ).fetchall()
         invocation = found[0][0] if len(found) == 1 else None
     if invocation is None:
@@ -375,18 +374,22 @@ def _code(modules: str | None) -> str:
     return ", ".join(f"{number} {kind}{'' if number == 1 else 's'}" for kind, number in kinds.items())
 
 
-def _spent(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[Spent]:
+def _spent(con: duckdb.DuckDBPyConnection, rows: list[Row], children: Mapping[str, list[Child]]) -> list[Spent]:
     """What calls of models cost; a cost is unknown where one call's is."""
-    found = con.execute(
-        f"""
-        SELECT stage, model, count(*), count(c.error), sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT,
-               CASE WHEN count(*) = count(c.cost_usd) THEN sum(c.cost_usd) END, median(latency_ms)
-        FROM llm_calls AS c JOIN runs USING (run_id)
-        WHERE run_id IN ({_listed(ids)}) OR parent_run_id IN ({_listed(ids)})
-        GROUP BY stage, model ORDER BY min(c.ts)
-        """
-    ).fetchall()
-    return [Spent(*values) for values in found]
+    by_stage: dict[str, list[str]] = {}
+    for row in rows:
+        mine = children.get(row["run_id"], [])
+        if row["llm_calls"] or any(child.llm_calls for child in mine):
+            by_stage.setdefault(row["stage"], []).extend([row["run_id"], *(child.run_id for child in mine)])
+    spent = []
+    for stage, ids in by_stage.items():
+        found = con.execute(
+            "SELECT model, count(*), count(error), sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT, "
+            "CASE WHEN count(*) = count(cost_usd) THEN sum(cost_usd) END, median(latency_ms) "
+            f"FROM llm_calls WHERE run_id IN ({_listed(ids)}) GROUP BY model ORDER BY min(ts)"
+        ).fetchall()
+        spent += [Spent(stage, *values) for values in found]
+    return spent
 
 
 def _edges(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import typer
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line, duration
-from egregora.cli.runs.words import RunArgument, older_run
+from egregora.cli.runs.words import RunArgument, older_run, with_site
 from egregora.cli.site import SiteOption, open_settled
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def replay(
     if as_json:
         typer.echo(render.as_json(_object(again, done)))
     else:
-        _echo(_told(again, done, time.perf_counter() - began))
+        _echo(_told(again, done, time.perf_counter() - began, site))
     if not done.identical:
         raise typer.Exit(1)
 
@@ -72,7 +72,7 @@ def _announced(again: Again) -> list[Line]:
     return lines
 
 
-def _told(again: Again, done: Replayed, seconds: float) -> list[Line]:
+def _told(again: Again, done: Replayed, seconds: float, site: str | None) -> list[Line]:
     """What came of it, and, if it isn't the same, in what it differs and what may have made it differ."""
     from egregora.observe.telling import code_said, noun_of, number, rows_said
 
@@ -97,7 +97,7 @@ def _told(again: Again, done: Replayed, seconds: float) -> list[Line]:
         lines.append([("Input, settings and code are the same: the stage itself doesn't always make the same.", "")])
     if done.rows is not None:
         pair = f"{again.row['run_id'][:8]} {done.row['run_id'][:8]}"
-        lines.append([("The rows: ", "dim"), (f"egregora runs diff {pair} --rows 5", "")])
+        lines.append([("The rows: ", "dim"), (with_site(f"egregora runs diff {pair} --rows 5", site), "")])
     return lines
 
 

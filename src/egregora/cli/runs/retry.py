@@ -10,7 +10,7 @@ import typer
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line
-from egregora.cli.runs.words import RunArgument, older_run
+from egregora.cli.runs.words import RunArgument, older_run, with_site
 from egregora.cli.site import SiteOption, open_settled
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def retry(
     if not again.goes_on:
         done = outcome.runs[again.row["stage"]]
         render.echo([[("Only this stage ran, and the site is as it was: newer runs have come after it.", "")]])
-        render.echo([[("What it made: ", "dim"), (f"egregora runs show {done[:8]}", "")]])
+        render.echo([[("What it made: ", "dim"), (with_site(f"egregora runs show {done[:8]}", site), "")]])
 
 
 def _announced(again: Again) -> list[Line]:
