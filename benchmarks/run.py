@@ -20,7 +20,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from parse_bench import PARSE, measure
@@ -612,6 +612,45 @@ def bench_alarms(_folder: Path) -> list[Figure]:
     return figures
 
 
+def bench_llm(folder: Path) -> list[Figure]:
+    """Sixty windows and a model: how much of its time is lost, what a call costs us, and from the record."""
+    from egregora.testing_llm import Reply, ScriptedServer
+
+    def measured(how: str, server: ScriptedServer) -> dict[str, float]:
+        command = [sys.executable, str(HERE / "llm_bench.py"), how, server.base_url, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return dict(json.loads(done.stdout))
+
+    answer = Reply({"title": "A day at the lake"})
+    with ScriptedServer(lambda asked: replace(answer, delay=1.0)) as server:
+        eight = measured("eight", server)["seconds"]
+    with ScriptedServer(lambda asked: answer, most_requests=10_000) as server:
+        pairs = [measured("each", server) for _ in range(3)]
+        asked = len(server.asked)
+        again = statistics.median(measured("replay", server)["seconds"] for _ in range(3))
+        if len(server.asked) > asked:
+            raise SystemExit("a replay asked the server")
+    over = statistics.median(pair["call"] - pair["bare"] for pair in pairs)
+    call, bare = (statistics.median(pair[name] for pair in pairs) for name in ("call", "bare"))
+    return [
+        Figure(
+            "llm windows",
+            "60 windows written by a model that answers in 1 s, 8 at a time, with the import of what asks it, against 8 s",
+            "≤ 1.3 ×",
+            f"{eight / 8:.2f} × ({eight:.1f} s)",
+            eight <= 1.3 * 8,
+        ),
+        Figure(
+            "llm call",
+            "what we add to a call: a window as a child run with its checkpoint, less the same call by a bare HTTP client",
+            "≤ 20 ms",
+            f"{over * 1000:.1f} ms ({call * 1000:.1f} ms, {bare * 1000:.1f} ms)",
+            over <= 0.020,
+        ),
+        Figure("llm replay", "those 60 windows from replies on record", "≤ 3 s", f"{again:.2f} s", again <= 3),
+    ]
+
+
 BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "tail": bench_tail,
     "questions": bench_questions,
@@ -621,6 +660,7 @@ BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "pipeline": bench_pipeline,
     "privacy": bench_privacy,
     "alarms": bench_alarms,
+    "llm": bench_llm,
 }
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"

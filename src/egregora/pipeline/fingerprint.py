@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import json
 import math
+import os
+import threading
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -150,15 +152,33 @@ def hash_table(table: Any) -> str:
     return hash_counted(table)[0]
 
 
+_memory: tuple[int, duckdb.DuckDBPyConnection] | None = None
+_connecting = threading.Lock()
+
+
+def _cursor() -> duckdb.DuckDBPyConnection:
+    """A connection to an empty database in memory; the database is this process's, as one takes 20 ms to make."""
+    global _memory
+    import duckdb
+
+    with _connecting:
+        if _memory is None or _memory[0] != os.getpid():
+            # A forked child's DuckDB has no threads.
+            _memory = (os.getpid(), duckdb.connect())
+        return _memory[1].cursor()
+
+
 def hash_counted(table: Any) -> tuple[str, int]:
     """`hash_table`, and the number of rows."""
-    import duckdb
     import pyarrow as pa
 
     if isinstance(table, pa.Table):
-        con = duckdb.connect()
-        con.register("input", table)
-        return hash_relation(con, "FROM input")[:2]
+        con = _cursor()
+        try:
+            con.register("input", table)
+            return hash_relation(con, "FROM input")[:2]
+        finally:
+            con.close()
     if not hasattr(table, "op"):
         raise UnhashableError(f"the input is a {type(table).__qualname__}, not a table")
     return hash_relation(*as_sql(table))[:2]
