@@ -635,14 +635,14 @@ def bench_llm(folder: Path) -> list[Figure]:
     return [
         Figure(
             "llm windows",
-            "60 windows written by a model that answers in 1 s, 8 at a time, with the import of what asks it, against 8 s",
+            "60 windows, a model that answers in 1 s, 8 at a time, with the import of what asks it, against 8 s",
             "≤ 1.3 ×",
             f"{eight / 8:.2f} × ({eight:.1f} s)",
             eight <= 1.3 * 8,
         ),
         Figure(
             "llm call",
-            "what we add to a call: a window as a child run with its checkpoint, less the same call by a bare HTTP client",
+            "what we add to a call: a child run with its checkpoint, less the same call by a bare HTTP client",
             "≤ 20 ms",
             f"{over * 1000:.1f} ms ({call * 1000:.1f} ms, {bare * 1000:.1f} ms)",
             over <= 0.020,

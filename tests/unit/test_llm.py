@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +23,9 @@ from egregora.observe.checkpoints import plan_gc
 from egregora.pipeline.rehearsal import rehearse_stage
 from egregora.pipeline.runner import run_stage, run_stage_with_tracking
 from egregora.pipeline.stage import PrivacyPass, Stage, StageContext
+from egregora.testing import write_export
 from egregora.testing_llm import Asked, Reply, ScriptedServer
+from runs_rows import Shown
 
 Ask = Callable[..., list[Any]]
 WINDOWS = TableSpec("windows", "Windows.", (Column("label", "VARCHAR", "which"), Column("title", "VARCHAR", "title")))
@@ -422,6 +425,37 @@ def test_a_rehearsal_sends_and_records_nothing(storage: StorageManager, ask: Ask
     assert result.arrow.to_pydict() == {"label": ["00", "01"], "title": ["On window 00", "On window 01"]}
     assert before == ask(storage, "SELECT count(*) FROM runs")
     assert {path.name for path in tmp_path.iterdir()} == {"write.parquet", "site"}
+
+
+def test_limits_and_the_rehearsal_on_the_command_line(site: Path, shown: Shown, tmp_path: Path) -> None:
+    """What it would cost is told and nothing sent; a limit stops it with a way on; then everything is there already."""
+    export = tmp_path / "Chat.zip"
+    write_export(export, messages=400, people=4, days=28)
+    with ScriptedServer() as server:
+        (site / "egregora.toml").write_text(
+            f'[llm]\nmodel = "openai:gpt-4o-mini"\nbase_url = "{server.base_url}"\nconcurrency = 1\n'
+        )
+        code, out, _ = shown("write", str(export), "--dry-run", width=80)
+        assert (code, len(server.asked)) == (0, 0)
+        windows = int(re.search(r"^write +(\d+) +0 ", out, re.MULTILINE)[1])  # type: ignore[index]
+        assert windows >= 3
+        assert "Nothing was sent." in out
+        assert max(map(len, out.splitlines())) <= 80
+        code, _, err = shown("write", str(export), "--max-calls", "2")
+        assert (code, len(server.asked)) == (1, 2)
+        assert f"2 of {windows} windows, {windows - 2} not started: the limit of 2 calls is reached" in err
+        assert "--max-calls" in err
+        assert re.search(rf"^write +{windows - 2} +2 ", shown("write", str(export), "--dry-run")[1], re.MULTILINE)
+        code, out, _ = shown("write", str(export), "--budget", "1")
+        assert code == 0
+        assert re.search(r"calls to openai:gpt-4o-mini: \$0\.\d+", out)
+        asked = len(server.asked)
+        code, out, _ = shown("write", str(export), "--dry-run")
+        assert "Everything is there already" in out
+        shown("write", str(export))
+        assert len(server.asked) == asked
+    (site / "egregora.toml").unlink()
+    assert "No model is configured" in shown("write", str(export), "--dry-run")[1]
 
 
 # -- what is kept

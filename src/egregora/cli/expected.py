@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["show_expected"]
 
-_NAMED = 12
+_NAMED = 8
 """How many of the parts that would be asked about are named."""
 
 
@@ -31,7 +31,8 @@ def show_expected(expected: Sequence[Expected], config: Config) -> None:
     width = render.width_to_fit()
     lines = render.align(rows, right=(1, 2, 3, 4, 5))
     for one in expected:
-        if one.due:
+        # Where nothing is done yet, it would ask about all of them.
+        if one.due and one.done:
             named = ", ".join(one.due[:_NAMED])
             more = f" and {len(one.due) - _NAMED:,} more" if len(one.due) > _NAMED else ""
             lines += [[], *render.fold([(f"{one.stage} would ask about: {named}{more}", "")], width)]

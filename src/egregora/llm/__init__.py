@@ -27,20 +27,10 @@ never counted and may always be read. Nothing of this package counts as a stage'
 
 from __future__ import annotations
 
-from typing import Any
-
 from egregora.llm.asking import ask
 from egregora.llm.request import estimated_tokens
 
-__all__ = ["MODEL_KEYS", "ask", "estimated_tokens", "room"]
+__all__ = ["MODEL_KEYS", "ask", "estimated_tokens"]
 
 MODEL_KEYS = ("llm.model", "llm.temperature", "llm.max_output_tokens")
 """What of the configuration every answer depends on."""
-
-
-def room(config: Any) -> int:
-    """How many tokens a question may have, so that the answer fits in too. Reads `llm.context_tokens`.
-
-    `estimated_tokens` is rough, so a tenth is kept free.
-    """
-    return int(0.9 * config.llm.context_tokens) - int(config.llm.max_output_tokens)

@@ -9,8 +9,8 @@ import hmac
 import json
 import math
 import os
-import threading
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from egregora.errors import AnswerError
+from egregora.errors import AnswerError, EgregoraError
 from egregora.pipeline import checkpoint as ckpt
 from egregora.pipeline import fingerprint as fp
 from egregora.pipeline import runner
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from egregora.database.storage import StorageManager
 
 __all__ = ["Expected", "rehearse_stage"]
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -80,7 +83,15 @@ def rehearse_stage(
     context = _Rehearsal(storage, stage.name, expected, privacy, force)
     context.inputs = {name: runner.bound(value) for name, value in extra.items()}
     context.config, _ = fp.select_config(config, stage.config_keys)
-    made = _called(stage.func, runner.bound(input_table), context)
+    try:
+        made = _called(stage.func, runner.bound(input_table), context)
+    except EgregoraError:
+        raise
+    except Exception:
+        # Whatever it is that a stage can't do without answers: it has told what it would ask.
+        if not expected.calls or stage.output is None:
+            raise
+        made = stage.output.arrow().empty_table()
     kept = ckpt.write_checkpoint(storage, scratch / f"{stage.name}.parquet", made, stage.output, {})
     origin = Origin("-", kept.output_hash, kept.rows, scratch / f"{stage.name}.parquet", privacy)
     return Result(origin, "unknown:", lambda: storage.backend, raw=False), expected
@@ -135,6 +146,15 @@ class _Rehearsal(StageContext):
             known = all_of_it.cost_usd is not None and cost_usd is not None
             all_of_it.cost_usd = (all_of_it.cost_usd or 0.0) + (cost_usd or 0.0) if known else None
 
+    def run_children(self, jobs: Sequence[Callable[[], T]], concurrency: int, *, unit: str = "windows") -> list[T]:
+        results = []
+        for done, job in enumerate(jobs, 1):
+            # Of what a stage can't do without an answer there is no result.
+            with contextlib.suppress(AnswerError):
+                results.append(job())
+            self.progress(done, len(jobs), unit)
+        return results
+
     def child_result(
         self,
         label: str,
@@ -167,9 +187,10 @@ class _Rehearsal(StageContext):
             if output is None:
                 raise
             made = output.arrow().empty_table()
-        if child._asks:
-            with _counting:
-                self._expected.due.append(label)
+        finally:
+            if child._asks:
+                with _counting:
+                    self._expected.due.append(label)
         if hasattr(made, "op"):
             made = made.to_pyarrow()
         found_rows: pa.Table = made if hasattr(made, "num_rows") else made.read_all()

@@ -49,13 +49,14 @@ def rehearse_site(
         for name in names[: names.index(asking[-1]) + 1]:
             table, inputs = reads(name, made)
             forced = force in (name, "all")
-            if name not in asking and not rehearsed:
+            # Pages that links lead to are fetched without a model too: nothing may be sent.
+            rehearsed = rehearsed or name in asking or (name == "enrich" and config.enrich.fetch_links)
+            if not rehearsed:
                 made[name] = run_stage(stages[name], table, config, storage, inputs=inputs, force=forced)
                 continue
             made[name], found = rehearse_stage(
                 stages[name], table, config, storage, Path(scratch), inputs=inputs, force=forced
             )
-            rehearsed = True
             if name in asking:
                 expected.append(found)
     return expected

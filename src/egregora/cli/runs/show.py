@@ -232,7 +232,15 @@ def _config(config: str | None) -> list[str]:
     found = json.loads(config)
     if not isinstance(found, dict):
         return [config]
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _dotted(found)]
+    return [f"{key} = {_cut(json.dumps(value, ensure_ascii=False))}" for key, value in _dotted(found)]
+
+
+LONGEST = 200
+"""Characters of a setting that are shown; what a model is told is longer, and stands in the table `configs`."""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
 
 
 def _dotted(config: dict[str, object], before: str = "") -> Iterator[tuple[str, object]]:
