@@ -615,3 +615,12 @@ def test_the_shell_completes_runs(
     monkeypatch.delenv("EGREGORA_SITE")
     monkeypatch.chdir(tmp_path)
     assert complete(monkeypatch, shown, "runs", "show", "a") == []
+
+
+@pytest.mark.parametrize("form", ["--site {}", "--site={}"])
+def test_hints_are_for_the_site_that_was_named(form: str, storage: StorageManager, site: Path, shown: Shown) -> None:
+    """What an error says to type works where the command was typed."""
+    seed(storage, [{}])
+    words = form.format(site).split(" ", 1)
+    assert shown("runs", "show", "last~9", *words)[2].endswith(f"egregora runs tail --site {site}\n")
+    assert shown("runs", "show", "last~9")[2].endswith("egregora runs tail\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -80,7 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         from egregora.cli.render import print_error
+        from egregora.cli.runs.words import with_site
 
+        # What the hint says to type must work where this was typed.
+        error.hint = with_site(error.hint, _site_in(given))
         print_error(error)
         return 1
     except KeyboardInterrupt:
@@ -89,6 +93,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         typer.echo("\negregora: interrupted; what is done is kept, the same command goes on from there", err=True)
         return 130
     return 0
+
+
+def _site_in(words: Sequence[str]) -> str | None:
+    """The site that a command line names."""
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        if word == "--site":
+            return following or None
+        if word.startswith("--site="):
+            return word.removeprefix("--site=")
+    return None
 
 
 def _end_cleanly_on_sigterm() -> None:
