@@ -32,9 +32,11 @@ def maker_of(con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> tuple[str, 
     """The run that made a run's result, and when that started: itself, unless its result came from a checkpoint."""
     if row["source"] != "checkpoint":
         return row["run_id"], row["started_at"]
+    # Children of a stage without a model have its fingerprint.
+    level = "IS NULL" if row["parent_run_id"] is None else "IS NOT NULL"
     found = con.execute(
-        f"FROM runs SELECT run_id, started_at WHERE stage = {literal(row['stage'])} AND source = 'executed' "
-        f"AND input_fingerprint = {literal(row['input_fingerprint'])} AND status = 'completed' "
+        f"FROM runs SELECT run_id, started_at WHERE parent_run_id {level} AND stage = {literal(row['stage'])} "
+        f"AND source = 'executed' AND input_fingerprint = {literal(row['input_fingerprint'])} AND status = 'completed' "
         f"AND started_at <= {literal(row['started_at'])} ORDER BY started_at DESC LIMIT 1"
     ).fetchone()
     return (str(found[0]), found[1]) if found else (row["run_id"], row["started_at"])
@@ -47,21 +49,20 @@ def measured(con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> Measured:
         con: A connection from `storage.reading()`.
         row: Its row of `runs`.
     """
-    from egregora.pipeline.profile import FAMILIES, FIGURES, recent_profiles, usual_figures
+    from egregora.pipeline.profile import FAMILIES, FIGURES, ids_before, profiles_of, usual_figures
 
     maker, started = maker_of(con, row)
-    found = dict(con.execute(f"FROM profiles SELECT name, value WHERE run_id = {literal(maker)}").fetchall())
-    if not found:
-        return Measured(maker, {}, {})
+    child = row["parent_run_id"] is not None
+    before = [] if child else ids_before(con, row["tenant_id"], row["stage"], started)
+    found = profiles_of(con, [maker, *before])
     places = {name: place for place, name in enumerate([*FIGURES, *FAMILIES])}
 
     def place(name: str) -> tuple[int, str]:
         return places.get(name, places.get(name.partition(".")[0], len(places))), name
 
-    before: list[Any] = []
-    if row["parent_run_id"] is None:
-        earlier = recent_profiles(con, row["tenant_id"], stage=row["stage"], before=started)
-        before = earlier.get(row["stage"], [])
+    figures = found[maker].figures if maker in found else {}
     return Measured(
-        maker, {name: found[name] for name in sorted(found, key=place)}, usual_figures(before, row["config_hash"])
+        maker,
+        {name: figures[name] for name in sorted(figures, key=place)},
+        usual_figures([found[one] for one in before], row["config_hash"]),
     )

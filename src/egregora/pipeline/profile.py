@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from egregora.database.sql import literal
 
@@ -27,9 +27,11 @@ __all__ = [
     "Profile",
     "figure_of",
     "figure_text",
+    "ids_before",
     "judge",
     "marks_from",
     "marks_json",
+    "profiles_of",
     "recent_profiles",
     "table_figures",
     "usual_figures",
@@ -424,48 +426,60 @@ def _deviation(values: Sequence[float], median: float) -> float:
     return statistics.median(abs(value - median) for value in values)
 
 
-def recent_profiles(
-    con: duckdb.DuckDBPyConnection, tenant: str, *, stage: str | None = None, before: datetime | None = None
-) -> dict[str, list[Profile]]:
+_EXECUTED = "FROM runs WHERE status = 'completed' AND source = 'executed' AND parent_run_id IS NULL"
+
+
+def recent_profiles(con: duckdb.DuckDBPyConnection, tenant: str) -> dict[str, list[Profile]]:
     """The newest executed and completed runs of each stage that are no children, in figures, newest first.
 
     Args:
         con: A connection from `storage.reading()`.
         tenant: The site.
-        stage: Only of this stage.
-        before: Only runs that started before this time.
     """
-    columns = ("run_id", "config_hash", "rows_in", "rows_out", "duration_seconds", "cost_usd", "marks")
-    only = f" AND stage = {literal(stage)}" if stage is not None else ""
-    only += f" AND started_at < {literal(before)}" if before is not None else ""
     # One pass with a heap for each stage: sorting a million runs takes four times as long.
-    rows = con.execute(
-        f"SELECT stage, arg_max(struct_pack({', '.join(f'{name} := {name}' for name in columns)}), started_at, "
-        f"{HISTORY}) FROM runs WHERE status = 'completed' AND source = 'executed' AND parent_run_id IS NULL "
-        f"AND tenant_id = {literal(tenant)}{only} GROUP BY stage"
+    newest = con.execute(
+        f"SELECT stage, arg_max(run_id, started_at, {HISTORY}) {_EXECUTED} AND tenant_id = {literal(tenant)} "
+        "GROUP BY stage"
     ).fetchall()
-    ids = [one["run_id"] for _, newest in rows for one in newest]
-    figures: dict[Any, dict[str, float]] = {run_id: {} for run_id in ids}
-    if ids:
-        listed = ", ".join(f"{literal(run_id)}::UUID" for run_id in ids)
-        found = con.execute(f"FROM profiles SELECT run_id, name, value WHERE run_id IN ({listed})").fetchall()
-        for run_id, name, value in found:
-            figures[run_id][name] = value
+    found = profiles_of(con, [str(run_id) for _, ids in newest for run_id in ids])
+    return {stage: [found[str(run_id)] for run_id in ids] for stage, ids in newest}
+
+
+def ids_before(con: duckdb.DuckDBPyConnection, tenant: str, stage: str, before: datetime) -> list[str]:
+    """The newest such runs of one stage that started before a time, newest first."""
+    rows = con.execute(
+        f"SELECT run_id {_EXECUTED} AND tenant_id = {literal(tenant)} AND stage = {literal(stage)} "
+        f"AND started_at < {literal(before)} ORDER BY started_at DESC LIMIT {HISTORY}"
+    ).fetchall()
+    return [str(run_id) for (run_id,) in rows]
+
+
+def profiles_of(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, Profile]:
+    """Runs in figures, by their ids. All in one question: the figures of a million runs are many."""
+    if not ids:
+        return {}
+    listed = ", ".join(f"{literal(run_id)}::UUID" for run_id in ids)
+    figures: dict[str, dict[str, float]] = {run_id: {} for run_id in ids}
+    for run_id, name, value in con.execute(
+        f"FROM profiles SELECT run_id, name, value WHERE run_id IN ({listed})"
+    ).fetchall():
+        figures[str(run_id)][name] = value
+    rows = con.execute(
+        "FROM runs SELECT run_id, config_hash, rows_in, rows_out, duration_seconds, cost_usd, marks "
+        f"WHERE run_id IN ({listed})"
+    ).fetchall()
     return {
-        stage: [
-            Profile(
-                run_id=str(one["run_id"]),
-                config_hash=one["config_hash"],
-                rows_in=one["rows_in"],
-                rows_out=one["rows_out"] or 0,
-                seconds=one["duration_seconds"] or 0.0,
-                cost_usd=one["cost_usd"],
-                figures=figures[one["run_id"]],
-                marks=marks_from(one["marks"]),
-            )
-            for one in newest
-        ]
-        for stage, newest in rows
+        str(run_id): Profile(
+            run_id=str(run_id),
+            config_hash=config_hash,
+            rows_in=rows_in,
+            rows_out=rows_out or 0,
+            seconds=seconds or 0.0,
+            cost_usd=cost,
+            figures=figures[str(run_id)],
+            marks=marks_from(marks),
+        )
+        for run_id, config_hash, rows_in, rows_out, seconds, cost, marks in rows
     }
 
 

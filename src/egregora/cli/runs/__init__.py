@@ -21,6 +21,7 @@ from egregora.cli.runs import (
     stats,
     tail,
     watch,
+    why,
 )
 
 __all__ = ["app"]
@@ -28,5 +29,22 @@ __all__ = ["app"]
 app = typer.Typer(
     help="See what ran, while it runs, and why.", no_args_is_help=True, rich_markup_mode=None, cls=QuickGroup
 )
-for command in (tail, listing, show, logs, watch, explain, diff, lineage, stats, retry, replay, report, rm, gc, export):
+for command in (
+    tail,
+    listing,
+    show,
+    logs,
+    watch,
+    explain,
+    why,
+    diff,
+    lineage,
+    stats,
+    retry,
+    replay,
+    report,
+    rm,
+    gc,
+    export,
+):
     command.register(app)
