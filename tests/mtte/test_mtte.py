@@ -1,13 +1,15 @@
 """Mean time to explain: real faults, met as a user meets them, each explained by one command in its first five lines.
 
-A case is a function that makes the fault up to its `yield`, and mends behind it. `cases.py` says what is typed then,
-what must be told, and which command must be named; that one is typed as it was printed, and must work.
+A case is a function that makes the fault up to its `yield`, and mends behind it; behind a second one it ends what must
+last until then. `cases.py` says what is typed after the fault, what must be told, and which command must be named; that
+one is typed as it was printed, and must work.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import json
 import os
 import re
@@ -25,6 +27,8 @@ from pathlib import Path
 import pytest
 
 from egregora.testing import zip_of
+from egregora.testing_llm import Asked, Reply, ScriptedServer
+from model_replies import well
 from mtte.cases import CASES, Case
 
 LONGEST_S = 240
@@ -331,6 +335,7 @@ def full_disk(world: World) -> Fault:
         world.write(status=1, before=before)
         yield
         more_space()
+        yield
 
 
 @contextlib.contextmanager
@@ -456,6 +461,70 @@ def chained_exception(world: World) -> Fault:
 def wrong_result(world: World) -> Fault:
     shop(world, 1, result="return rows")
     yield
+
+
+# -- models -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def asking(world: World, *replies: Reply, settings: str = "") -> Iterator[ScriptedServer]:
+    """A model is set that gives these replies, the last one again and again; None is a faithful answer."""
+
+    def script(asked: Asked) -> Reply:
+        reply = replies[min(asked.number, len(replies)) - 1]
+        return dataclasses.replace(reply, content=well(asked)) if reply.content == WELL else reply
+
+    with ScriptedServer(script) as server:
+        world.environment["OPENAI_API_KEY"] = "an-invented-key"
+        world.settings(
+            f"[llm]\nmodel = 'openai:gpt-4o-mini'\nbase_url = '{server.base_url}'\n"
+            f"retries = 0\nconcurrency = 1\n{settings}"
+        )
+        yield server
+
+
+WELL = "a faithful answer"
+
+
+def failing(world: World, reply: Reply) -> Iterator[None]:
+    """The model fails at the third window, and is mended."""
+    with asking(world, Reply(WELL), Reply(WELL), reply):
+        world.write(status=1)
+    yield
+    with asking(world, Reply(WELL)):
+        yield
+
+
+def wrong_key(world: World) -> Fault:
+    yield from failing(world, Reply(status=401))
+
+
+def rate_limit(world: World) -> Fault:
+    yield from failing(world, Reply(status=429))
+
+
+def large_window(world: World) -> Fault:
+    told = {"message": "This model's maximum context length is 4096 tokens.", "code": "context_length_exceeded"}
+    yield from failing(world, Reply(status=400, raw=json.dumps({"error": told}).encode()))
+
+
+def malformed_answer(world: World) -> Fault:
+    yield from failing(world, Reply("certainly! here is your post"))
+
+
+def spent_budget(world: World) -> Fault:
+    with asking(world, Reply(WELL)):
+        world.write("--max-calls 2", status=1)
+        yield
+        yield
+
+
+def tripled_cost(world: World) -> Fault:
+    with asking(world, Reply(WELL, input_tokens=10_000, output_tokens=100)):
+        world.write("--up-to write")
+    with asking(world, Reply(WELL, input_tokens=30_000, output_tokens=300), settings="temperature = 0.5\n"):
+        world.write("--up-to write")
+        yield
 
 
 # -- the proof --------------------------------------------------------------------------------------------------------

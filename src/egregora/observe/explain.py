@@ -513,7 +513,7 @@ def _error(known: _Known) -> list[str]:
     at = f"{child['label']}: " if child and child["label"] else ""
     place = _place(cause, known.modules) if cause else ""
     causes = [f"{at}{first}{f', at {place}' if place else ''}"]
-    if last and last not in (first, causes[0]) and last not in first:
+    if last and last not in first and first not in last:
         causes.append(f"so it gave up: {last}")
     if known.parts and known.parts.completed < (known.parts.planned or known.parts.total):
         causes.append(known.parts.said())
@@ -886,8 +886,12 @@ def _undoing(known: _Known) -> Iterator[Step]:
     found = [*known.changes.settings, *(one for begun in known.changes.beginnings for one in begun.settings)]
     keys = {change.key: change for change in found if change.default is not None and change.old is not None}
     if keys and not any("$" in (change.old or "") for change in keys.values()):
-        told = ", ".join(f"{key} = {change.old}" for key, change in keys.items())
-        yield Step("egregora write EXPORT", f"to undo it, set {told} in egregora.toml, then")
+        back = [
+            f"take {key} out of egregora.toml" if change.old == change.default else f"set {key} = {change.old} there"
+            for key, change in keys.items()
+        ]
+        back[0] = back[0].replace(" there", " in egregora.toml")
+        yield Step("egregora write EXPORT", f"to undo it, {', '.join(back)}, then")
 
 
 # -- figures in words -------------------------------------------------------------------------------------------------
