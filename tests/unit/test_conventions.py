@@ -163,3 +163,27 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
     """No document points at a file that isn't there."""
     targets = LINK.findall(re.sub(r"`[^`]*`", "", page.read_text(encoding="utf-8")))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_page_is_in_the_readmes_list_of_documents() -> None:
+    """A page that the README doesn't name is a page nobody finds."""
+    listed = set(LINK.findall((PROJECT / "README.md").read_text(encoding="utf-8").split("## Documents")[1]))
+    pages = {page.relative_to(PROJECT).as_posix() for page in (PROJECT / "docs").rglob("*.md")}
+    assert sorted(page for page in pages - listed if not page.startswith("docs/pull-requests/")) == []
+
+
+@pytest.mark.parametrize(
+    "group", [[], ["runs"], ["cache"], ["privacy"]], ids=lambda group: " ".join(group) or "egregora"
+)
+def test_help_of_a_group_cuts_no_sentence(group: list[str]) -> None:
+    """At 80 columns too, what a command does is said to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "egregora", *group, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    commands = done.stdout.split("Commands:\n")[1]
+    assert commands.rstrip().endswith(".")
+    assert "..." not in commands

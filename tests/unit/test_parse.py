@@ -225,6 +225,17 @@ def test_no_chat_is_an_error_at_the_call(tmp_path: Path) -> None:
             run(paths)
 
 
+def test_of_several_exports_the_error_says_which(tmp_path: Path) -> None:
+    """Whoever gives two zips must know which to copy again; by its place, as a file's name may be somebody's."""
+    good = chat(tmp_path, "a", DAY_ONE)
+    cut = tmp_path / "Chat with Joana.zip"
+    cut.write_bytes(good.read_bytes()[:-30])
+    with pytest.raises(ExportError) as caught:
+        run([good, cut])
+    assert str(caught.value) == "export 2 of 2: the export is damaged or cut off: it can't be unpacked"
+    assert caught.value.hint == "export or copy the chat again"
+
+
 @pytest.mark.parametrize("copies", [1, 2])
 def test_damage_far_inside_is_an_export_error(tmp_path: Path, copies: int) -> None:
     """A zip that breaks after its first messages fails as an ExportError while the rows are read, merged or not."""

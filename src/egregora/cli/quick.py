@@ -58,7 +58,19 @@ class QuickCommand(TyperCommand):
 
 
 class QuickGroup(TyperGroup):
-    """A group of commands that starts at once."""
+    """A group of commands that starts at once, and whose help says of each a whole sentence."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _hastened(super().get_params(ctx))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        # typer cuts what doesn't fit a line; here it goes on in the next.
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        told = [
+            (name, command.get_short_help_str(limit=1000))
+            for name, command in commands
+            if command and not command.hidden
+        ]
+        if told:
+            with formatter.section("Commands"):
+                formatter.write_dl(told)

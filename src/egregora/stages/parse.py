@@ -397,10 +397,14 @@ def _threads(paths: tuple[Path, ...], config: Config, sources: Mapping[str, Sour
     Of a chat of two, each phone's export bears the other's name; and files get renamed.
     """
     threads, titled = [], []
-    for path in paths:
-        with open_archive(path) as archive:
-            source = choose_source(archive, config.parse.source, sources)
-            title = source.read(archive, config.parse).title
+    for number, path in enumerate(paths, start=1):
+        try:
+            with open_archive(path) as archive:
+                source = choose_source(archive, config.parse.source, sources)
+                title = source.read(archive, config.parse).title
+        except ExportError as error:
+            # By its place, as the name of a file may be somebody's.
+            raise ExportError(f"export {number} of {len(paths)}: {error}", hint=error.hint) from error
         threads.append(thread_id(source.name, title))
         titled.append(title is not None)
     if len(set(threads)) > 1 or not all(titled):

@@ -71,7 +71,7 @@ def _announced(again: Again) -> list[Line]:
         [("Retrying ", ""), (again.row["stage"], "bold"), (f" ({older_run(again.row)}){following}", "")]
     ]
     if again.settings:
-        lines.append([("Settings of this stage that are others than then:", "")])
+        lines.append([("Settings of this stage that have changed since:", "")])
         lines += [[(f"  {setting_said(one)}", "")] for one in again.settings]
     else:
         lines.append([("Its settings are as they were then.", "dim")])
