@@ -11,6 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,15 +239,19 @@ def stream_rows(path: Path, reader: Any, output: TableSpec) -> None:
         "write_statistics": told,
         "column_encoding": encodings,
     }
-    with pq.ParquetWriter(path, schema, **options) as writer:
+    # A group is written while the next one is made.
+    with pq.ParquetWriter(path, schema, **options) as writer, ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(lambda: None)
         gathered: list[Any] = []
         rows = 0
         for batch in reader:
             gathered.append(batch.select(schema.names))
             rows += len(batch)
             if rows >= ROW_GROUP:
-                _write_group(writer, gathered, schema)
-                rows = 0
+                writing.result()
+                writing = pool.submit(_write_group, writer, gathered, schema)
+                gathered, rows = [], 0
+        writing.result()
         if rows:
             _write_group(writer, gathered, schema)
 
@@ -255,7 +260,6 @@ def _write_group(writer: Any, gathered: list[Any], schema: Any) -> None:
     import pyarrow as pa
 
     table = pa.Table.from_batches(gathered)
-    gathered.clear()
     try:
         writer.write_table(table.unify_dictionaries().cast(schema), row_group_size=len(table))
     except pa.ArrowInvalid as error:

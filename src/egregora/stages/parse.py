@@ -174,7 +174,7 @@ _AFTER_MENTION = tuple(b"0123456789\xe2")
 def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
     """A reading's batches with ids and the columns that are the same for all rows."""
     ids = _Ids(thread)
-    for batch in ahead(reading.batches):
+    for batch in reading.batches:
         count = len(batch)
         if not count:
             continue

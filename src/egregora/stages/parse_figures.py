@@ -53,7 +53,8 @@ class Measures:
 
     def count(self, batch: pa.RecordBatch) -> None:
         """The next messages of an export, in its order."""
-        times = batch.column("ts").drop_null().cast(pa.int64()).to_numpy(zero_copy_only=False)
+        column = batch.column("ts")
+        times = (column.drop_null() if column.null_count else column).cast(pa.int64()).to_numpy(zero_copy_only=False)
         if not len(times):
             return
         self._rows += len(times)
