@@ -66,7 +66,8 @@ def test_killed_writers_lose_nothing_and_count_nothing_twice(storage: StorageMan
             if len(run_id) == 36:
                 said[kind].add(run_id)
 
-    while time.monotonic() < deadline:
+    # On a busy machine a round takes seconds.
+    while time.monotonic() < deadline or killed < 5:
         while len(writers) < 3:
             writers.append(start(WRITER, str(storage.db_path), "100000"))
         time.sleep(chance.uniform(0.4, 1.0))
@@ -83,7 +84,6 @@ def test_killed_writers_lose_nothing_and_count_nothing_twice(storage: StorageMan
     for writer in writers:
         writer.kill()
         hear(writer)
-    assert killed > 4
     assert len(said["ended"]) > 20
 
     def whole() -> None:
