@@ -234,6 +234,7 @@ def test_of_several_exports_the_error_says_which(tmp_path: Path) -> None:
         run([good, cut])
     assert str(caught.value) == "export 2 of 2: the export is damaged or cut off: it can't be unpacked"
     assert caught.value.hint == "export or copy the chat again"
+    assert not isinstance(caught.value.__cause__, ExportError), "`runs explain` would tell the inner one"
 
 
 @pytest.mark.parametrize("copies", [1, 2])

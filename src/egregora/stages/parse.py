@@ -404,7 +404,9 @@ def _threads(paths: tuple[Path, ...], config: Config, sources: Mapping[str, Sour
                 title = source.read(archive, config.parse).title
         except ExportError as error:
             # By its place, as the name of a file may be somebody's.
-            raise ExportError(f"export {number} of {len(paths)}: {error}", hint=error.hint) from error
+            # The same error goes on, as `runs explain` tells the innermost of a chain.
+            error.args = (f"export {number} of {len(paths)}: {error}",)
+            raise
         threads.append(thread_id(source.name, title))
         titled.append(title is not None)
     if len(set(threads)) > 1 or not all(titled):
