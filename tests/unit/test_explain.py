@@ -298,3 +298,13 @@ def test_an_egregora_error_is_told_as_it_is(storage: StorageManager, shown: Show
     lines = explained(shown, "last")
     assert lines[1] == "Why        Line 7 is odd"
     assert "look at it" in under(lines, "Next")
+
+
+def test_a_killed_stage_of_ones_own_has_nothing_to_mend(storage: StorageManager, shown: Shown) -> None:
+    """Of a process that was killed there is no error to look at: run the program again."""
+    row = {"stage": "per_city", "status": "failed", "error": "the process ended", "error_type": "interrupted"}
+    seed(storage, [row])
+    following = under(explained(shown, "last"), "Next")
+    assert following.startswith(f"egregora runs show {run_id(1)[:8]}")
+    assert "run your program again, what is done is kept" in following
+    assert "mended" not in following

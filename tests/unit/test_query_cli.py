@@ -522,6 +522,8 @@ def test_a_long_question_ends_with_the_process(storage: StorageManager, site: Pa
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
+    # Of a question nothing is kept, and nothing goes on.
+    assert err.strip() == b"egregora: interrupted"
     storage.fold()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -624,3 +625,14 @@ def test_hints_are_for_the_site_that_was_named(form: str, storage: StorageManage
     words = form.format(site).split(" ", 1)
     assert shown("runs", "show", "last~9", *words)[2].endswith(f"egregora runs tail --site {site}\n")
     assert shown("runs", "show", "last~9")[2].endswith("egregora runs tail\n")
+
+
+def test_a_failed_run_leads_to_its_cause_on_the_site_that_was_named(storage: StorageManager, shown: Shown) -> None:
+    """What `tail` and `logs` say to type works as it stands: it names the site if the command did."""
+    site = str(storage.directory.parent)
+    record_run(storage, run_id(2), "privacy", "failed", "boom", "sha256:0", started_at=MORNING)
+    command = f"egregora runs explain {run_id(2)[:8]}"
+    named = f"{command} --site {shlex.quote(site)}"
+    for words in (("tail",), ("logs", "last")):
+        assert shown("runs", *words)[1].splitlines()[-1].endswith(command)
+        assert shown("runs", *words, "--site", site)[1].splitlines()[-1].endswith(named)

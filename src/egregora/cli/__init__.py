@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = end.code
         if code == 130:
             # Ctrl-C, which typer has taken by then.
-            typer.echo("egregora: interrupted; what is done is kept, the same command goes on from there", err=True)
+            typer.echo(f"egregora: {_interruption(given)}", err=True)
         return code if isinstance(code, int) else int(bool(code))
     except EgregoraError as error:
         if debug:
@@ -90,9 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        typer.echo("\negregora: interrupted; what is done is kept, the same command goes on from there", err=True)
+        typer.echo(f"\negregora: {_interruption(given)}", err=True)
         return 130
     return 0
+
+
+def _interruption(words: Sequence[str]) -> str:
+    """What somebody may count on who interrupted this command: a question has nothing to go on with."""
+    works = words[:1] in (["write"], ["demo"]) or words[:2] == ["runs", "retry"]
+    return "interrupted" + ("; what is done is kept, the same command goes on from there" if works else "")
 
 
 def _site_in(words: Sequence[str]) -> str | None:

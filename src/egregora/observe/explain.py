@@ -597,7 +597,7 @@ def _after_failure(known: _Known, interrupted: bool) -> list[Step]:
     if row["stage"] == LAYOUT:
         again = Step("egregora write EXPORT")
     if interrupted:
-        return [replace(again, why="to go on from there")] if again else [_own_program(row, run)]
+        return [replace(again, why="to go on from there")] if again else [_own_program(row, run, interrupted)]
     told = commands_in(hint)
     if told:
         steps = [Step(told[0], hint)]
@@ -612,7 +612,10 @@ def _after_failure(known: _Known, interrupted: bool) -> list[Step]:
     return steps
 
 
-def _own_program(row: Row, run: str) -> Step:
+def _own_program(row: Row, run: str, interrupted: bool = False) -> Step:
+    if interrupted:
+        # There is no error to mend.
+        return Step(f"egregora runs show {run}", "all that is on record; run your program again, what is done is kept")
     hint = f"{row['hint']}; " if row["hint"] else ""
     return Step(
         f"egregora runs show {run}",

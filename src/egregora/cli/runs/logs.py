@@ -12,7 +12,7 @@ from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line, count
 from egregora.cli.runs import live
-from egregora.cli.runs.words import STATUS_STYLES, RunArgument, seconds, status
+from egregora.cli.runs.words import STATUS_STYLES, RunArgument, seconds, status, with_site
 from egregora.cli.site import SiteOption, open_site
 from egregora.observe.logs import LEVELS, LogLine, Logs
 
@@ -69,7 +69,7 @@ def logs(
         with suppress(KeyboardInterrupt):
             found = _follow(storage, found, children, level, as_json, width)
     if not as_json:
-        render.echo(_ending(found, follow))
+        render.echo(_ending(found, follow, site))
 
 
 def _follow(storage: StorageManager, found: Logs, children: bool, level: str, as_json: bool, width: int | None) -> Logs:
@@ -97,7 +97,7 @@ def _heading(row: Row) -> list[Line]:
     return [[(row["run_id"][:8], "cyan"), (f"  {row['stage']}  ", "bold"), (said.strip(), "dim")]]
 
 
-def _ending(found: Logs, followed: bool) -> list[Line]:
+def _ending(found: Logs, followed: bool, site: str | None) -> list[Line]:
     """How the run stands, where that isn't clear from its lines."""
     row = found.row
     lines: list[Line] = []
@@ -112,7 +112,8 @@ def _ending(found: Logs, followed: bool) -> list[Line]:
         error = f": {row['error']}" if row["error"] else ""
         lines.append([(status(row, 0), STATUS_STYLES.get(row["status"], "")), (f"{took}{error}", "")])
     if row["status"] == "failed":
-        lines.append([("why: ", "dim"), (f"egregora runs explain {row['run_id'][:8]}", "")])
+        command = with_site(f"egregora runs explain {row['run_id'][:8]}", site)
+        lines.append([("why: ", "dim"), (command, "")])
     return lines
 
 

@@ -14,7 +14,7 @@ from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line
 from egregora.cli.runs import live
 from egregora.cli.runs.table import NO_RUNS, runs_table, said_zone, summary
-from egregora.cli.runs.words import MARK
+from egregora.cli.runs.words import MARK, with_site
 from egregora.cli.site import SiteOption, open_site
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def tail(
     if follow:
         # Ctrl-C is how one leaves.
         with suppress(KeyboardInterrupt):
-            _follow(storage, number, children, as_json)
+            _follow(storage, number, children, as_json, site)
         return
     from egregora.observe.runs import recent_runs
 
@@ -61,14 +61,14 @@ def tail(
     if as_json:
         typer.echo(render.as_json(recent.rows))
         return
-    render.echo(_listing(recent, render.width_to_fit()))
+    render.echo(_listing(recent, render.width_to_fit(), site))
 
 
-def _follow(storage: StorageManager, number: int, children: bool, as_json: bool) -> None:
+def _follow(storage: StorageManager, number: int, children: bool, as_json: bool, site: str | None) -> None:
     import sys
 
     if not as_json and render.is_terminal(sys.stdout):
-        _follow_live(storage, number, children)
+        _follow_live(storage, number, children, site)
     else:
         for rows, prefixes in _changes(storage, number, children):
             if as_json:
@@ -78,13 +78,13 @@ def _follow(storage: StorageManager, number: int, children: bool, as_json: bool)
                 render.echo(runs_table(rows, prefixes, None)[1:])
 
 
-def _follow_live(storage: StorageManager, number: int, children: bool) -> None:
+def _follow_live(storage: StorageManager, number: int, children: bool, site: str | None) -> None:
     from egregora.observe.runs import recent_runs
 
     def look(width: int, height: int) -> tuple[list[Line], bool]:
         # Above the summary and the prompt there is room for so many.
         recent = recent_runs(storage, limit=max(1, min(number, height - 5)), children=children)
-        return _listing(recent, width), True
+        return _listing(recent, width, site), True
 
     live.draw(look)
 
@@ -104,7 +104,7 @@ def _changes(storage: StorageManager, number: int, children: bool) -> Iterator[t
         seen.update((row["run_id"], row) for row in rows)
 
 
-def _listing(recent: Recent, width: int | None) -> list[Line]:
+def _listing(recent: Recent, width: int | None, site: str | None) -> list[Line]:
     """The table and the summary; without runs what to type."""
     counted = summary(recent.summary)
     if not recent.rows:
@@ -114,10 +114,11 @@ def _listing(recent: Recent, width: int | None) -> list[Line]:
     lines = [*table, [], counted]
     failed = next((row for row in recent.rows if row["status"] == "failed"), None)
     if failed:
-        lines.append([("why it failed: ", "dim"), (f"egregora runs explain {recent.prefixes[failed['run_id']]}", "")])
+        command = f"egregora runs explain {recent.prefixes[failed['run_id']]}"
+        lines.append([("why it failed: ", "dim"), (with_site(command, site), "")])
     marked = [row for row in recent.rows if row["marks"]]
     if marked:
         many = f"{len(marked)} look wrong, the newest: " if len(marked) > 1 else "1 looks wrong: "
         command = f"egregora runs explain {recent.prefixes[marked[0]['run_id']]}"
-        lines.append([(MARK.strip(), "bold yellow"), (f" {many}", "dim"), (command, "")])
+        lines.append([(MARK.strip(), "bold yellow"), (f" {many}", "dim"), (with_site(command, site), "")])
     return lines
