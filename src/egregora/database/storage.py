@@ -70,6 +70,7 @@ class _Writer:
         self.folded_events = 0
         self.timer: threading.Timer | None = None
         self.folding: threading.Thread | None = None
+        self.closing = False
         self.warned = False
         self.lock = threading.Lock()
         # Making a connection takes 10 ms, a third of a fold, so the last one's is kept. The catalog is attached to it
@@ -215,7 +216,8 @@ class StorageManager:
 
     def _fold_in(self, writer: _Writer, seconds: float) -> None:
         with writer.lock:
-            if writer.timer is None:
+            # One that is put off while the process ends would be cut off in the midst of DuckDB; `close` folds itself.
+            if writer.timer is None and not writer.closing:
                 writer.timer = threading.Timer(seconds, self._timed_fold)
                 writer.timer.daemon = True
                 writer.timer.start()
@@ -251,6 +253,7 @@ class StorageManager:
         if writer is None:
             return
         with writer.lock:
+            writer.closing = True
             timer, folding = writer.timer, writer.folding
         if timer is not None:
             timer.cancel()
