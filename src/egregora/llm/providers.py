@@ -6,18 +6,21 @@ import os
 import re
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic_ai import NativeOutput
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.providers import Provider, infer_provider
 
 from egregora.errors import ConfigError, ModelError
 
-__all__ = ["key_variable", "open_model"]
+__all__ = ["form_of", "key_variable", "open_model"]
 
 EXTRAS = ("anthropic", "bedrock", "cohere", "google", "groq", "huggingface", "mistral", "openai", "openrouter", "xai")
 """Extras of our package, of the same names as pydantic-ai's."""
 _LOCAL_OLLAMA = "http://localhost:11434/v1"
 _OPENAI = ("openai", "openai-chat")
+_FORM = "Answer with one JSON object of this form, and with nothing else:\n\n{schema}"
 
 
 def open_model(name: str, base_url: str) -> Model:
@@ -54,6 +57,14 @@ def open_model(name: str, base_url: str) -> Model:
             ) from None
         first = str(error).splitlines()[0]
         raise ConfigError(first[:1].lower() + first[1:], hint="correct model under [llm] in egregora.toml") from None
+
+
+def form_of(output: type[BaseModel], name: str, base_url: str) -> Any:
+    """How a model is asked for an answer of a form: by the provider's usual way, or, of a server on somebody's own
+    machine, by a JSON schema that it holds the model to. Small models know nothing of tools, which is the usual way."""
+    provider, colon, _ = name.partition(":")
+    own = provider == "ollama" or (base_url and (provider in _OPENAI or not colon))
+    return NativeOutput(output, template=_FORM) if own else output
 
 
 def _openai(base_url: str) -> Provider[Any]:

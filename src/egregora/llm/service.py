@@ -25,7 +25,7 @@ from pydantic_ai.settings import ModelSettings
 from egregora.errors import AnswerError, EgregoraError, ModelError
 from egregora.llm.attempts import Attempted, Traffic
 from egregora.llm.limits import Limits
-from egregora.llm.providers import open_model
+from egregora.llm.providers import form_of, open_model
 from egregora.llm.replies import Exchange, Replies
 from egregora.llm.words import in_words
 
@@ -96,7 +96,8 @@ class Service:
         ]
         asked = models[0] if len(models) == 1 else FallbackModel(*models, fallback_on=_may_another_help)
         try:
-            return self._wait_for(_run(asked, request, check), context)
+            form = form_of(request.output, request.model, self._settings.base_url)
+            return self._wait_for(_run(asked, request, form, check), context)
         except (AgentRunError, FallbackExceptionGroup) as error:
             # Not as its cause: what a service says may hold the key, and a record keeps what causes say.
             raise self._in_words(error, request.model) from None
@@ -144,7 +145,7 @@ def _may_another_help(error: Exception) -> bool:
     return isinstance(error, ModelAPIError) and not isinstance(error, ModelAuthenticationError)
 
 
-async def _run(model: Model, request: Request, check: Callable[[Answer], None] | None) -> Answer:
+async def _run(model: Model, request: Request, form: Any, check: Callable[[Answer], None] | None) -> Answer:
     """One question and its answer; an answer that isn't right goes back once, with what is wrong."""
     # Attempts are ours to make and to count, not the provider's client's.
     settings = ModelSettings(max_tokens=request.max_output_tokens, max_retries=0)
@@ -152,7 +153,7 @@ async def _run(model: Model, request: Request, check: Callable[[Answer], None] |
         settings["temperature"] = request.temperature
     agent: Agent[object, Any] = Agent(
         model,
-        output_type=request.output,
+        output_type=form,
         instructions=request.instructions,
         model_settings=settings,
         retries=1,
