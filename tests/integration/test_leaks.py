@@ -26,11 +26,13 @@ from leaks import BASTIAN, EUNICE, SECRETS, SETTINGS, TITLE, ZORAIDA, export, pl
 
 def egregora(*words: str | Path, status: int = 0) -> str:
     """What a command prints, on both its outputs."""
-    out, err = io.StringIO(), io.StringIO()
+    # With bytes below, as some commands write those.
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline=""), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([*map(str, words)])
     assert (code, "Traceback" in err.getvalue()) == (status, False), err.getvalue()
-    return out.getvalue() + err.getvalue()
+    out.seek(0)
+    return out.read() + err.getvalue()
 
 
 def egregora_apart(*words: str | Path, status: int = 0) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from pydantic_ai import exceptions as ai
@@ -11,6 +12,7 @@ from egregora.llm.providers import key_variable
 __all__ = ["in_words"]
 
 _LONGEST = 200
+_SHORTEST_KEY = 4
 
 
 def in_words(error: BaseException, name: str) -> tuple[str, str]:
@@ -66,5 +68,10 @@ def _said(error: ai.ModelHTTPError) -> str:
     message = body.get("message") if isinstance(body, dict) else None
     if not isinstance(message, str) or not message.strip():
         return ""
-    plain = re.sub(r"[A-Za-z0-9_\-*.]{20,}", "[…]", " ".join(message.split()))
+    plain = " ".join(message.split())
+    for variable, value in os.environ.items():
+        # A key of any length and form; services mostly quote it whole.
+        if variable.endswith(("KEY", "TOKEN")) and len(value) >= _SHORTEST_KEY:
+            plain = plain.replace(value, "[…]")
+    plain = re.sub(r"[A-Za-z0-9_\-*.]{20,}", "[…]", plain)
     return f": {plain[:_LONGEST]}"

@@ -520,6 +520,25 @@ def differing_rows(storage: StorageManager, old: Row, new: Row, limit: int) -> l
         return pair.rows(limit)
 
 
+def _hold_names(storage: StorageManager, *rows: Row) -> bool:
+    """Whether one of these runs read what parse made, at any distance, past no privacy run."""
+    if all(row["stage"] in _own_tables() for row in rows):
+        # Of these only parse's own rows hold names, and have a column that says so.
+        return False
+    with storage.reading() as con:
+        graph = ancestors(con, [row["run_id"] for row in rows])
+    seen: set[str] = set()
+    waiting = list(rows)
+    while waiting:
+        row = waiting.pop()
+        if row["stage"] == "parse":
+            return True
+        if row["stage"] != "privacy" and row["run_id"] not in seen:
+            seen.add(row["run_id"])
+            waiting += graph.inputs_of(row["run_id"])
+    return False
+
+
 _WITHOUT_TEXT = ("event_id", "seq", "ts", "kind", "media_type", "edited")
 """What may be shown of rows that hold names."""
 
@@ -530,7 +549,9 @@ _PLAIN = ("VARCHAR", "BIGINT", "INTEGER", "BOOLEAN", "TIMESTAMP", "DATE")
 class _Pair:
     """Two checkpoints side by side on a connection, with the columns that both have."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, old: Row, new: Row, paths: tuple[Path, Path]) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, old: Row, new: Row, paths: tuple[Path, Path], *, raw: bool
+    ) -> None:
         self.con = con
         for name, path in zip(("old", "new"), paths, strict=True):
             con.execute(f"CREATE VIEW {name} AS FROM read_parquet({literal(path)}, hive_partitioning = false)")
@@ -539,7 +560,9 @@ class _Pair:
         self.shared = [name for name in self.after if self.before.get(name) == self.after[name]]
         self.key = _key(new, self.shared) if _key(old, self.shared) == _key(new, self.shared) else ()
         self.compared = [name for name in self.shared if name not in self.key and name not in UNCOUNTED]
-        self.raw = "author_raw" in self.before or "author_raw" in self.after
+        self.raw = raw or "author_raw" in self.before or "author_raw" in self.after
+        # A stranger's table that is made of raw messages may have a column for each person.
+        self.named = not self.raw or bool(self.key)
 
     @classmethod
     def of(cls, storage: StorageManager, old: Row | None, new: Row | None) -> _Pair | None:
@@ -548,9 +571,10 @@ class _Pair:
             return None
         import duckdb
 
+        raw = _hold_names(storage, old, new)
         con = duckdb.connect(config={"threads": 2})
         try:
-            return cls(con, old, new, (paths[0], paths[1]))
+            return cls(con, old, new, (paths[0], paths[1]), raw=raw)
         except duckdb.Error:
             # A damaged file is told by `cache verify`; here it only means that nothing can be compared.
             con.close()
@@ -570,10 +594,19 @@ class _Pair:
             return None
         return replace(
             found,
-            columns_added=tuple(name for name in self.after if name not in self.before),
-            columns_removed=tuple(name for name in self.before if name not in self.after),
-            columns_retyped=tuple(n for n in self.after if n in self.before and n not in self.shared),
+            columns_added=self._called(self.after, [n for n in self.after if n not in self.before]),
+            columns_removed=self._called(self.before, [n for n in self.before if n not in self.after]),
+            columns_retyped=self._called(
+                self.after, [n for n in self.after if n in self.before and n not in self.shared]
+            ),
         )
+
+    def _called(self, table: Mapping[str, str], columns: list[str]) -> tuple[str, ...]:
+        """Columns by their names, or by their places from 1 where these may name people."""
+        if self.named:
+            return tuple(columns)
+        places = {name: f"column {number}" for number, name in enumerate(table, 1)}
+        return tuple(places[name] for name in columns)
 
     def _rows(self) -> tuple[int, int]:
         found = self.con.execute("SELECT (FROM old SELECT count(*)), (FROM new SELECT count(*))").fetchone()
@@ -621,7 +654,10 @@ class _Pair:
             return []
 
     def _shown(self) -> list[str]:
-        return [name for name in self.shared if not self.raw or name in _WITHOUT_TEXT]
+        if not self.raw:
+            return self.shared
+        # In a stranger's table a column of that name may hold anything, text too.
+        return [name for name in self.shared if name in _WITHOUT_TEXT and (self.key or self.after[name] != "VARCHAR")]
 
     def _told(self, side: str, name: str) -> str:
         """A value as JSON can hold it: what is no plain number or text as text."""

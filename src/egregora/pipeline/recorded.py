@@ -124,9 +124,9 @@ def kept_result(storage: StorageManager, run: Ancestor) -> Result:
     for maker in run.files:
         path = checkpoint_path(storage, run.stage, maker["input_fingerprint"])
         if is_intact(path, maker):
-            origin = Origin(run.run_id, run.output_hash, run.rows, path, run.privacy_run_id)
+            origin = Origin(run.run_id, run.output_hash, run.rows, path, run.privacy_run_id, _is_raw(path))
             backend: Callable[[], Any] = lambda: storage.backend  # noqa: E731
-            return Result(origin, maker["input_fingerprint"], backend, raw=_is_raw(path))
+            return Result(origin, maker["input_fingerprint"], backend)
     raise StorageError(
         f"the result of {run.stage} that went into it is no longer kept (run {run.run_id[:8]})",
         hint="run everything with: egregora write EXPORT",

@@ -79,7 +79,7 @@ def rehearse_stage(
     _, found = runner.find_checkpoint(storage, path, identity, runner.Earlier(storage, stage.name, None, ""), force)
     if found is not None:
         origin = Origin(found["run_id"], found["output_hash"], found["rows_out"], path, privacy)
-        return Result(origin, identity.fingerprint, lambda: storage.backend, raw=False), expected
+        return Result(origin, identity.fingerprint, lambda: storage.backend), expected
     context = _Rehearsal(storage, stage.name, expected, privacy, force)
     context.inputs = {name: runner.bound(value) for name, value in extra.items()}
     context.config, _ = fp.select_config(config, stage.config_keys)
@@ -94,7 +94,7 @@ def rehearse_stage(
         made = stage.output.arrow().empty_table()
     kept = ckpt.write_checkpoint(storage, scratch / f"{stage.name}.parquet", made, stage.output, {})
     origin = Origin("-", kept.output_hash, kept.rows, scratch / f"{stage.name}.parquet", privacy)
-    return Result(origin, "unknown:", lambda: storage.backend, raw=False), expected
+    return Result(origin, "unknown:", lambda: storage.backend), expected
 
 
 def _called(func: Callable[..., Any], table: Any, context: StageContext) -> Any:
@@ -176,7 +176,7 @@ class _Rehearsal(StageContext):
             with _counting:
                 self._expected.done += 1
             origin = Origin(found["run_id"], found["output_hash"], found["rows_out"], path, self._privacy_run_id)
-            return Result(origin, identity.fingerprint, lambda: self._storage.backend, raw=False).arrow
+            return Result(origin, identity.fingerprint, lambda: self._storage.backend).arrow
         child = _Rehearsal(self._storage, self._stage, self._expected, self._privacy_run_id, self._force)
         child.inputs = extra
         child.config, _ = fp.select_config(self.config, config_keys)

@@ -171,6 +171,7 @@ def _tracked(
     """
     parts = {"table": input_table, **{f"inputs.{name}": value for name, value in extra.items()}}
     roots = {name: [] if isinstance(part, Files) else roots_of(part) for name, part in parts.items()}
+    names = any(_holds_names(part, roots[name]) for name, part in parts.items())
     run = Run(
         storage,
         stage.name,
@@ -179,7 +180,7 @@ def _tracked(
         privacy_run_id=(
             parent.privacy_run_id if parent else privacy_run([origin for found in roots.values() for origin in found])
         ),
-        raw=parent.raw if parent else any(_is_raw(part) for part in parts.values()),
+        raw=parent.raw if parent else names or any(isinstance(part, Files) for part in parts.values()),
         parent=parent,
         label=label or None,
     )
@@ -197,9 +198,10 @@ def _tracked(
 
     def result(output_hash: str, rows: int, marks: Sequence[Mark]) -> Result:
         privacy = run.run_id if stage.name == PRIVACY_STAGE else run.privacy_run_id
-        origin = Origin(run.run_id, output_hash, rows, path, privacy)
         raw = stage.output is not None and "author_raw" in stage.output.names
-        return Result(origin, fingerprint, lambda: _backend(input_table, storage), raw=raw, marks=marks)
+        raw |= names and stage.name != PRIVACY_STAGE
+        origin = Origin(run.run_id, output_hash, rows, path, privacy, raw)
+        return Result(origin, fingerprint, lambda: _backend(input_table, storage), marks=marks)
 
     newest = earlier.newest()
     state, found = find_checkpoint(storage, path, identity, earlier, force or replays is not None)
@@ -524,12 +526,18 @@ def privacy_run(roots: list[Origin | None]) -> str | None:
     return runs[0] if all(runs) and runs else None
 
 
-def _is_raw(table: Any) -> bool:
-    """Whether a stage's input may hold names: an export, or what parse made of one."""
-    if isinstance(table, Result):
-        return table.raw
-    names: Any = getattr(table, "column_names", None) or getattr(table, "columns", ())
-    return isinstance(table, Files) or "author_raw" in names
+def _holds_names(table: Any, roots: Sequence[Origin | None]) -> bool:
+    """Whether a table may hold names: what parse made of an export, or any of its columns under whatever name."""
+    if any(origin is not None and origin.raw for origin in roots):
+        return True
+    if isinstance(table, (Result, Files)):
+        return False
+    columns: Any = getattr(table, "column_names", None) or getattr(table, "columns", ())
+    if "author_raw" in columns or not hasattr(table, "op"):
+        return "author_raw" in columns
+    import ibis.expr.operations as ops
+
+    return any("author_raw" in op.schema.names for op in table.op().find(ops.Relation))
 
 
 def _backend(table: Any, storage: StorageManager) -> Any:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from egregora.database.runs_schema import NO_REPLAY
 from egregora.database.sql import literal
 from egregora.database.storage import now
-from egregora.errors import CatalogBusyError, EgregoraError
+from egregora.errors import CatalogBusyError, EgregoraError, SchemaError
 from egregora.pipeline.checkpoint import bind, checkpoint_path
 from egregora.pipeline.profile import HISTORY, Mark, Profile, judge, marks_json, recent_profiles
 from egregora.pipeline.stage import PrivacyPass, Stage, StageContext
@@ -47,6 +47,7 @@ class Origin:
         rows: Rows in it.
         path: The checkpoint's file.
         privacy_run_id: The privacy run that all of it went through, if any.
+        raw: Whether it may hold names as they are, in whatever columns: it came from parse, past no privacy run.
     """
 
     run_id: str
@@ -54,6 +55,7 @@ class Origin:
     rows: int
     path: Path
     privacy_run_id: str | None
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,13 @@ class Result:
 
     Attributes:
         origin: Where it came from.
-        raw: Whether it holds names as they are.
         marks: What looks wrong about it.
     """
 
     def __init__(
-        self, origin: Origin, fingerprint: str, backend: Callable[[], Any], *, raw: bool, marks: Sequence[Mark] = ()
+        self, origin: Origin, fingerprint: str, backend: Callable[[], Any], *, marks: Sequence[Mark] = ()
     ) -> None:
         self.origin = origin
-        self.raw = raw
         self.marks = marks
         self._fingerprint = fingerprint
         self._backend = backend
@@ -597,7 +597,8 @@ def describe_error(error: BaseException, *, raw: bool) -> dict[str, str]:
 
 
 def _message(error: BaseException, raw: bool) -> str:
-    if isinstance(error, EgregoraError):
+    # What doesn't fit its columns is told with their names or with a value.
+    if isinstance(error, EgregoraError) and not (raw and isinstance(error, SchemaError)):
         return redacted(str(error))
     if raw:
         return f"{type(error).__qualname__}; its message is withheld, because names are not protected yet"
