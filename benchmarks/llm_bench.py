@@ -21,6 +21,7 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from egregora.config import Config
+from egregora.database.columns import Column, TableSpec
 from egregora.database.storage import StorageManager
 from egregora.llm import MODEL_KEYS, ask
 from egregora.pipeline.runner import run_stage_with_tracking
@@ -29,6 +30,9 @@ from egregora.pipeline.stage import StageContext
 WINDOWS = 60
 TEXT = "m12 Comic Wren 09:14: we could meet at the lake on Saturday, if the weather holds\n" * 60
 """About what a week of a small group has."""
+
+
+TITLES = TableSpec("titles", "Titles.", (Column("label", "VARCHAR", "which"), Column("title", "VARCHAR", "title")))
 
 
 class Post(BaseModel):
@@ -60,7 +64,9 @@ def each(table: Any, config: Any, *, run_id: str, context: StageContext) -> pa.T
     """All windows."""
     rows = table.order_by("label").to_pyarrow()
     jobs = [
-        functools.partial(context.child_result, f"window {number}", one, rows.slice(number, 1), config_keys=MODEL_KEYS)
+        functools.partial(
+            context.child_result, f"window {number}", one, rows.slice(number, 1), config_keys=MODEL_KEYS, output=TITLES
+        )
         for number in range(len(rows))
     ]
     return pa.concat_tables(context.run_children(jobs, config.llm.concurrency))

@@ -121,7 +121,7 @@ def test_the_question_has_instructions_language_and_earlier_windows(tmp_path: Pa
     before = {"day": "2024-02-26", "title": "Goats", "standfirst": "Of goats.", "said": ["Night Heron: a goat"]}
     _, (asked,) = asked_about(well, talk(*TALK), tmp_path, earlier=[before], llm='instructions = "Rhyme."')
     assert asked.instructions.startswith("You are the chronicler of a group of friends.")
-    assert asked.instructions.endswith("Write in this language: en.\n\nRhyme.")
+    assert "Write in this language: en.\n\nRhyme." in asked.instructions
     assert asked.prompt.startswith(
         "<earlier>\n2024-02-26: Goats. Of goats.\n  Night Heron: a goat\n</earlier>\n\n<messages>\nMonday"
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from egregora.database.sql import literal
 from egregora.errors import SchemaError, StorageError
-from egregora.pipeline.fingerprint import as_sql, hash_relation
+from egregora.pipeline.fingerprint import as_sql, hash_relation, memory_cursor
 
 if TYPE_CHECKING:
     import duckdb
@@ -174,6 +174,10 @@ def _write_rows(
             stream_rows(path, result, output)
             return duckdb.connect()
         result = _watched(result, raised)
+    if isinstance(result, pa.Table) and output is not None and _is_small_as_declared(result, output):
+        # A child's result, mostly: asking DuckDB to copy a few rows takes several times as long.
+        stream_rows(path, result.to_reader(), output)
+        return memory_cursor()
     con, sql = _source(storage, result)
     select = _select(con, sql, output, result)
     try:
@@ -184,6 +188,15 @@ def _write_rows(
             raise raised[0] from None
         raise
     return con
+
+
+SMALL = 1_000
+"""Rows up to which a table that is as declared is written as it is."""
+
+
+def _is_small_as_declared(table: Any, output: TableSpec) -> bool:
+    declared = output.arrow()
+    return len(table) <= SMALL and table.schema.names == declared.names and table.schema.types == declared.types
 
 
 def _watched(reader: Any, raised: list[Exception]) -> Any:

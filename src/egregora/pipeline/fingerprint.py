@@ -35,6 +35,7 @@ __all__ = [
     "hash_files",
     "hash_relation",
     "hash_table",
+    "memory_cursor",
     "select_config",
 ]
 
@@ -156,7 +157,7 @@ _memory: tuple[int, duckdb.DuckDBPyConnection] | None = None
 _connecting = threading.Lock()
 
 
-def _cursor() -> duckdb.DuckDBPyConnection:
+def memory_cursor() -> duckdb.DuckDBPyConnection:
     """A connection to an empty database in memory; the database is this process's, as one takes 20 ms to make."""
     global _memory
     import duckdb
@@ -173,7 +174,7 @@ def hash_counted(table: Any) -> tuple[str, int]:
     import pyarrow as pa
 
     if isinstance(table, pa.Table):
-        con = _cursor()
+        con = memory_cursor()
         try:
             con.register("input", table)
             return hash_relation(con, "FROM input")[:2]

@@ -285,7 +285,7 @@ class StageContext:
             ) from error
 
 
-ALONE_S = 2.0
+ALONE_S = 1.5
 """How long the first of many children is at work alone, in seconds, if it takes that long."""
 
 
