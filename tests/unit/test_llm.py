@@ -274,6 +274,15 @@ def test_what_goes_wrong_is_told_in_plain_words(
     assert not any(b"sk-secret" in path.read_bytes() for path in storage.directory.rglob("*") if path.is_file())
 
 
+def test_a_wrong_key_is_told_once(storage: StorageManager) -> None:
+    """However many windows there are, one call finds it out."""
+    with ScriptedServer(lambda asked: Reply(status=401)) as server:
+        with pytest.raises(EgregoraError, match="0 of 20 windows, 1 failed, 19 not started: the key for") as caught:
+            write(storage, settings(server, concurrency=8), 20)
+        assert caught.value.hint == "set the environment variable OPENAI_API_KEY"
+        assert len(server.asked) == 1
+
+
 def test_a_service_that_asks_for_quiet_gets_it(storage: StorageManager) -> None:
     """`Retry-After` is obeyed by all that are under way."""
     times: list[float] = []

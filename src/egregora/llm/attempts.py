@@ -119,6 +119,7 @@ class Attempted(WrapperModel):
                 output_tokens=self._request.max_output_tokens,
             )
             await self._limits.reserve(self._name, worst)
+            self._context.under_way.set()
             began = time.perf_counter()
             response: ModelResponse | None = None
             error: Exception | None = None

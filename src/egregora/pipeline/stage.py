@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ class StageContext:
         session: What is kept for as long as an invocation lasts, e.g. connections. Nothing that a result depends on.
         rehearsed: Whether the work is only rehearsed, to see what it would come to: nothing is to be sent.
         stopped: Set when the work is to end at once (Ctrl-C); whoever waits for something slow looks at it.
+        under_way: Set when something is sent for the first time, and all that takes beforehand is ready.
     """
 
     directory: Path
@@ -90,6 +92,7 @@ class StageContext:
     session: dict[str, Any] = field(default_factory=dict)
     rehearsed: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
+    under_way: threading.Event = field(default_factory=threading.Event)
 
     def log(self, message: str, level: str = "info") -> None:
         """Record a line (`info` or `warning`). Before the privacy stage it must hold no text of the chat."""
@@ -135,9 +138,9 @@ class StageContext:
         yield self._below(self.config)
 
     def _below(self, config: Any) -> StageContext:
-        return StageContext(
-            self.directory, self.tenant_id, {}, config, blobs=self.blobs, session=self.session, stopped=self.stopped
-        )
+        below = StageContext(self.directory, self.tenant_id, {}, config, blobs=self.blobs, session=self.session)
+        below.stopped, below.under_way = self.stopped, self.under_way
+        return below
 
     def child_result(
         self,
@@ -207,7 +210,7 @@ class StageContext:
         following = iter(enumerate(jobs))
         try:
             self._start(pool, running, following, 1)
-            wait(running, timeout=ALONE_S)
+            self._wait_for_first(next(iter(running)))
             while True:
                 for future in [future for future in running if future.done()]:
                     number = running.pop(future)
@@ -230,6 +233,13 @@ class StageContext:
         if failed:
             raise _unfinished(failed, len(results), len(jobs), unit)
         return [results[number] for number in range(len(jobs))]
+
+    def _wait_for_first(self, first: Future[T]) -> None:
+        # What it takes to ask for the first time, imports above all, is no time in which an answer could come.
+        ready = time.monotonic() + READY_S
+        while not (first.done() or self.under_way.is_set()) and time.monotonic() < ready:
+            wait([first], timeout=0.02)
+        wait([first], timeout=ALONE_S)
 
     @staticmethod
     def _start(
@@ -285,8 +295,10 @@ class StageContext:
             ) from error
 
 
-ALONE_S = 1.5
-"""How long the first of many children is at work alone, in seconds, if it takes that long."""
+ALONE_S = 0.5
+"""How long the first of many children is at work alone once it has sent what it sends, in seconds."""
+READY_S = 5.0
+"""How long it may take to get so far."""
 
 
 def _unfinished(failed: Mapping[int, BaseException], done: int, total: int, unit: str) -> BaseException:

@@ -365,6 +365,7 @@ class Run(StageContext):
             self.blobs = parent.blobs
             self.config = parent.config
             self.stopped = parent.stopped
+            self.under_way = parent.under_way
 
     @property
     def source(self) -> str:
