@@ -193,6 +193,10 @@ def test_time_left_from_earlier_runs(storage: StorageManager, shown: Shown) -> N
         ),
         ({"duration_seconds": 1.3}, ""),
         (
+            {"duration_seconds": 12.0, "reason": "checkpoint corrupt"},
+            "Its checkpoint was damaged: the file was set aside and the result made again It took 12.00 s, 10 times as",
+        ),
+        (
             {"duration_seconds": 1.2, "cost_usd": 0.06},
             "It cost $0.0600, 3.0 times as much as usual ($0.0200 in the 4 runs before), for about as many rows",
         ),
@@ -210,6 +214,7 @@ def test_what_took_longer_or_cost_more_than_usual(
             {"stage": "s", "reason": "input changed", **row},
         ],
     )
+    # A damaged result matters more than how long it took to make it again.
     why = under(explained(shown, "last"), "Why")
     assert why.startswith(says)
     assert ("usual" in why) == bool(says)

@@ -715,9 +715,11 @@ def _completed(known: _Known) -> _Said:
     said = f"{_subject(row)} completed{took}"
     marks = _marks(row)
     causes = [f"looks wrong: {text}" for text in marks]
-    causes += _out_of_line(known)
-    causes += [f"warning: {message}" for level, message in known.logs if level == "warning"]
-    causes += _reason(known)
+    parts = [_out_of_line(known), [f"warning: {message}" for level, message in known.logs if level == "warning"]]
+    # That a result was damaged or gone matters more than how long it took to make it again.
+    damaged = (row["reason"] or "").startswith("checkpoint")
+    for part in [_reason(known), *parts] if damaged else [*parts, _reason(known)]:
+        causes += part
     facts = {
         "Result": _result(known),
         "Time": _time(known),
