@@ -128,6 +128,7 @@ class _Own:
 def _interface() -> tuple[frozenset[str], frozenset[str], frozenset[str], str]:
     """Texts, words and first words of interface and narration, and an expression that finds dates."""
     from egregora import site
+    from egregora.pipeline.profile import FIGURES
     from egregora.site.words import WORDS
     from egregora.stages.privacy_names import fold
     from egregora.stages.writers.phrases import language
@@ -135,7 +136,12 @@ def _interface() -> tuple[frozenset[str], frozenset[str], frozenset[str], str]:
     spoken = [language(code) for code in WORDS]
     said = [text for words in WORDS.values() for text in words.values()]
     templates = Path(site.__file__).parent / "templates"
-    texts = {*said, *_VALUES, *(one for path in sorted(templates.glob("*.html")) for one in html_texts(_read(path)))}
+    texts = {
+        *said,
+        *_VALUES,
+        *FIGURES,
+        *(one for path in sorted(templates.glob("*.html")) for one in html_texts(_read(path))),
+    }
     # What models are told stands in the table of configurations. A site's own prompts are not among these.
     texts |= {_read(path).strip() for path in sorted((templates.parents[1] / "llm" / "prompts").glob("*.md"))}
     said += [text for one in spoken for variants in one.phrases.values() for text in variants]
