@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
 from egregora.database.ir_schema import RAW_MESSAGES
-from egregora.errors import ExportError, SchemaError
+from egregora.errors import EgregoraError, ExportError
 from egregora.pipeline.stage import Files, Stage, StageContext
 from egregora.sources import choose_source, known_sources
 from egregora.sources.ahead import ahead
@@ -203,7 +203,8 @@ def _check(schema: pa.Schema, source: str) -> None:
     """Refuse what a source gives if it isn't as promised: sources may be other people's, and change.
 
     Raises:
-        SchemaError: a column is missing or of another type.
+        EgregoraError: a column is missing or of another type. Not a `SchemaError`, whose message is withheld where
+            names aren't protected yet: this one tells of declared columns only.
     """
     for name in _GIVEN:
         wrong = ""
@@ -215,7 +216,7 @@ def _check(schema: pa.Schema, source: str) -> None:
             if plain != wanted and not (pa.types.is_large_string(plain) and wanted == pa.string()):
                 wrong = f"gives the column {name} as {plain}, not {wanted}"
         if wrong:
-            raise SchemaError(f"the source {source} {wrong}", hint="update or mend the package that the source is in")
+            raise EgregoraError(f"the source {source} {wrong}", hint="update or mend the package that the source is in")
 
 
 def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
