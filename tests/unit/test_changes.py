@@ -18,9 +18,9 @@ from egregora.observe.changes import (
     compare_rows,
     compare_runs,
     differing_rows,
-    dotted_settings,
 )
 from egregora.observe.lineage import trace_lineage
+from egregora.pipeline.fingerprint import dotted_settings
 from egregora.pipeline.runner import run_stage, run_stage_with_tracking
 from egregora.pipeline.stage import Files, Stage
 

@@ -35,7 +35,6 @@ __all__ = [
     "compare_runs",
     "completed_before",
     "differing_rows",
-    "dotted_settings",
     "setting_changes",
     "with_rows",
 ]
@@ -387,6 +386,8 @@ class _Texts:
 
 def setting_changes(before: str, after: str, *, own: bool) -> tuple[SettingChange, ...]:
     """The settings that differ between two configurations as they are recorded; `own`: of one of our own stages."""
+    from egregora.pipeline.fingerprint import dotted_settings
+
     if before == after:
         return ()
     mine, theirs = dotted_settings(json.loads(after)), dotted_settings(json.loads(before))
@@ -415,24 +416,10 @@ def _as_json(value: object) -> str | None:
     return None if value is _ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def dotted_settings(config: Any, before: str = "") -> dict[str, Any]:
-    """A configuration as it is recorded, nested sections as dotted keys. What stands for a value, such as
-    `{"$secret": …}`, is a value; a configuration that is no object has the key `config`."""
-    if not isinstance(config, dict):
-        return {before.removesuffix(".") or "config": config}
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value and not any(name.startswith("$") for name in value):
-            found |= dotted_settings(value, f"{before}{key}.")
-        else:
-            found[f"{before}{key}"] = value
-    return found
-
-
 def _defaults(keys: Iterable[str]) -> dict[str, str]:
     """The defaults of the site's settings, as JSON, of those of these keys that are settings of a site."""
     from egregora.config import Config
-    from egregora.pipeline.fingerprint import canonical_config
+    from egregora.pipeline.fingerprint import canonical_config, dotted_settings
 
     whole: Any = json.loads(canonical_config(Config()))
     known = dotted_settings(whole)

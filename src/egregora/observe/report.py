@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from egregora import __version__
 from egregora.database.sql import literal, uuid_begins
 from egregora.errors import StorageError
-from egregora.observe.changes import dotted_settings
 from egregora.observe.runs import Row, find_run, is_elsewhere, runs_by_ids, select_runs
+from egregora.pipeline.fingerprint import canonical_config, dotted_settings
 
 if TYPE_CHECKING:
     import duckdb
@@ -346,7 +346,6 @@ def _settings(config: str | None) -> list[tuple[str, str]]:
 def _unusual(told: list[Told]) -> list[tuple[str, str]]:
     """Settings of a site that aren't the defaults, each once."""
     from egregora.config import Config
-    from egregora.pipeline.fingerprint import canonical_config
 
     defaults = dict(_settings(canonical_config(Config())))
     # A key is no choice.

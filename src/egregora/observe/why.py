@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from egregora.database.sql import literal
 from egregora.errors import RunLookupError, StorageError
-from egregora.observe.changes import dotted_settings
 from egregora.observe.lineage import ancestors
 from egregora.observe.profiles import maker_of
 from egregora.observe.runs import Row, find_run, run_prefixes, runs_by_ids, select_runs
+from egregora.pipeline.fingerprint import canonical_config, dotted_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -283,7 +283,6 @@ def _asked(con: duckdb.DuckDBPyConnection, runs: list[Row]) -> list[Asked]:
 def _not_default(settings: dict[str, Any]) -> dict[str, str]:
     """The settings that somebody chose, as JSON."""
     from egregora.config import Config
-    from egregora.pipeline.fingerprint import canonical_config
 
     usual = dotted_settings(json.loads(canonical_config(Config())))
     return {

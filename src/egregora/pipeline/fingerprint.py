@@ -328,6 +328,22 @@ def canonical_config(config: Any, key: Callable[[], bytes] | None = None) -> str
     return json.dumps(_plain(config, key), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def dotted_settings(config: Any, before: str = "") -> dict[str, Any]:
+    """The settings of a canonical configuration by dotted key.
+
+    What stands for a value, such as `{"$secret": …}`, is one; a configuration that is no object has the key `config`.
+    """
+    if not isinstance(config, dict):
+        return {before.removesuffix(".") or "config": config}
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value and not any(name.startswith("$") for name in value):
+            found |= dotted_settings(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value
+    return found
+
+
 def secret_id(value: Any, key: Callable[[], bytes] | None) -> str:
     """What stands for a secret of pydantic in a canonical configuration; see `canonical_config`."""
     secret = value.get_secret_value()

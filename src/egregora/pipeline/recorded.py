@@ -160,7 +160,7 @@ def recorded_config(recorded: str, today: Config, keys: tuple[str, ...], key: Ca
     from egregora.config import Config
 
     known = {fp.secret_id(secret, key): secret for secret in _secrets(today)}
-    then = _dotted(json.loads(recorded))
+    then = fp.dotted_settings(json.loads(recorded))
     values, defaults = _values(today), _values(Config())
     if "llm.model" not in then:
         # It asked none, whatever is set today.
@@ -169,7 +169,7 @@ def recorded_config(recorded: str, today: Config, keys: tuple[str, ...], key: Ca
     for name in sorted(then, key=lambda name: (name != "site_key", name)):
         _put(values, name, _restored(then[name], known, name))
     found = _checked(values)
-    reads = _dotted(json.loads(fp.canonical_config(fp.select_config(found, keys)[1], key)))
+    reads = fp.dotted_settings(json.loads(fp.canonical_config(fp.select_config(found, keys)[1], key)))
     for name in reads.keys() - then.keys():
         if _at(defaults, name) is not None:
             _put(values, name, _at(defaults, name))
@@ -218,16 +218,6 @@ def _values(config: Any) -> dict[str, Any]:
         for name in type(config).model_fields
         for value in [getattr(config, name)]
     }
-
-
-def _dotted(config: Any, before: str = "") -> dict[str, Any]:
-    """The settings of a canonical configuration by dotted key; what stands for a value (`$secret`, …) is a value."""
-    if not isinstance(config, dict) or not config or any(name.startswith("$") for name in config):
-        return {before.removesuffix("."): config} if before else {}
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= _dotted(value, f"{before}{name}.")
-    return found
 
 
 def _at(values: Mapping[str, Any], name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -227,12 +226,12 @@ def _config(config: str | None) -> list[str]:
     """The configuration, a key a line."""
     import json
 
+    from egregora.pipeline.fingerprint import dotted_settings
+
     if config is None:
         return []
-    found = json.loads(config)
-    if not isinstance(found, dict):
-        return [config]
-    return [f"{key} = {_cut(json.dumps(value, ensure_ascii=False))}" for key, value in _dotted(found)]
+    found = dotted_settings(json.loads(config))
+    return [f"{key} = {_cut(json.dumps(value, ensure_ascii=False))}" for key, value in found.items()]
 
 
 LONGEST = 200
@@ -241,15 +240,6 @@ LONGEST = 200
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
-
-
-def _dotted(config: dict[str, object], before: str = "") -> Iterator[tuple[str, object]]:
-    """The keys of nested sections as dotted keys. What stands for a value in the hash (`$secret`, …) is a value."""
-    for key, value in config.items():
-        if isinstance(value, dict) and value and not any(name.startswith("$") for name in value):
-            yield from _dotted(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
 
 
 def _modules(modules: dict[str, str]) -> list[str]:
