@@ -56,20 +56,17 @@ class Removal:
     """What a removal takes away, and what it leaves.
 
     Attributes:
-        run_ids: All runs that go, children included.
-        newest: The newest of them that are no children, ten at most.
-        going: All of them by stage.
-        children, logs, calls: How many children, log lines and model calls go with them.
+        newest: The newest runs that go and are no children, ten at most.
+        going: All that go, by stage.
+        logs, calls: How many log lines and model calls go with them.
         staying: Runs that were to go and can't.
         files: Checkpoints that no other run describes, with the files that only they list.
         waiting: Why files are left alone for now; empty if they aren't.
         which: The condition that says which runs are meant, to ask again before they go.
     """
 
-    run_ids: list[str]
     newest: list[Row]
     going: list[Going]
-    children: int
     logs: int
     calls: int
     staying: list[Staying]
@@ -80,7 +77,12 @@ class Removal:
     @property
     def runs(self) -> int:
         """How many runs go, without their children."""
-        return len(self.run_ids) - self.children
+        return sum(one.runs for one in self.going)
+
+    @property
+    def children(self) -> int:
+        """How many children go with them."""
+        return sum(one.children for one in self.going)
 
 
 _WHY = {
@@ -145,7 +147,8 @@ def remove(storage: StorageManager, planned: Removal) -> Removal:
     with storage.reading(unhurried=True) as con:
         # Somebody may have taken a long time to say yes.
         now = _plan(storage, con, planned.which)
-    storage.remove_runs(now.run_ids)
+        ids = [found[0] for found in con.execute("SELECT run_id::VARCHAR FROM going ORDER BY 1").fetchall()]
+    storage.remove_runs(ids)
     # The record goes first: a run without its checkpoint looks damaged, a checkpoint without a run is just a leftover.
     delete(now.files)
     # Pages that were opened tell of these runs, too. They are made again when somebody opens them.
@@ -154,12 +157,11 @@ def remove(storage: StorageManager, planned: Removal) -> Removal:
 
 
 def _plan(storage: StorageManager, con: duckdb.DuckDBPyConnection, which: str) -> Removal:
-    """The plan for runs for which a condition holds."""
+    """The plan for runs for which a condition holds. What goes stands in the table `going` of the connection then."""
     con.execute(f"CREATE TEMP TABLE wanted AS SELECT run_id FROM runs WHERE parent_run_id IS NULL AND {which}")
     # What is at work, then what is in use, then what runs that stay are made of, and what those are made of.
     for statement in _TABLES:
         con.execute(statement)
-    ids = [found[0] for found in con.execute("SELECT run_id::VARCHAR FROM going ORDER BY 1").fetchall()]
     by_stage = con.execute(
         "SELECT stage, count(*) FILTER (parent_run_id IS NULL), count(*) FILTER (parent_run_id IS NOT NULL), "
         "min(started_at), max(started_at) FROM runs SEMI JOIN going USING (run_id) GROUP BY stage ORDER BY 4"
@@ -182,10 +184,8 @@ def _plan(storage: StorageManager, con: duckdb.DuckDBPyConnection, which: str) -
     if paths and is_at_work(con):
         paths, waiting = [], "checkpoints are left alone while a run is at work; later: egregora cache gc"
     return Removal(
-        run_ids=ids,
         newest=newest,
         going=[Going(*found) for found in by_stage],
-        children=sum(found[2] for found in by_stage),
         logs=logs,
         calls=calls,
         staying=[
@@ -210,16 +210,15 @@ _TABLES = (
     # Which run needs which wanted one: it read its result, or took its checkpoint.
     """
     CREATE TEMP TABLE needs AS
-    SELECT DISTINCT coalesce(who.top, l.child_run_id) AS run_id, m.top AS needed, true AS has_read
+    SELECT coalesce(who.top, l.child_run_id) AS run_id, m.top AS needed, true AS has_read
     FROM lineage AS l JOIN member AS m ON m.run_id = l.parent_run_id
     LEFT JOIN member AS who ON who.run_id = l.child_run_id
     WHERE l.child_run_id IN (SELECT run_id FROM runs)
     UNION ALL
-    SELECT DISTINCT coalesce(who.top, hit.run_id), m.top, false
+    SELECT coalesce(who.top, hit.run_id), m.top, false
     FROM (
         SELECT stage, input_fingerprint, arg_max(run_id, started_at) AS maker FROM runs
         WHERE status = 'completed' AND source = 'executed' AND checkpoint_sha256 IS NOT NULL
-        AND input_fingerprint IN (SELECT input_fingerprint FROM runs SEMI JOIN member USING (run_id))
         GROUP BY stage, input_fingerprint
     ) AS made
     JOIN member AS m ON m.run_id = made.maker
@@ -230,8 +229,10 @@ _TABLES = (
     CREATE TEMP TABLE kept AS
     WITH RECURSIVE first AS (
         SELECT top AS run_id, 'at work' AS why, NULL::UUID AS because_of
-        FROM member JOIN runs USING (run_id)
-        WHERE status = 'running' OR invocation_id IN (SELECT invocation_id FROM runs WHERE status = 'running')
+        FROM member SEMI JOIN (
+            FROM runs
+            WHERE status = 'running' OR invocation_id IN (SELECT invocation_id FROM runs WHERE status = 'running')
+        ) USING (run_id)
         UNION
         SELECT run_id, 'in use', NULL FROM ({NEWEST}) WHERE run_id IN (SELECT run_id FROM wanted)
         UNION

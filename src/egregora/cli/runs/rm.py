@@ -50,7 +50,7 @@ def rm(
     from egregora.observe.removal import plan_removal
 
     planned = plan_removal(storage, runs)
-    if not planned.run_ids:
+    if not planned.runs:
         first = planned.staying[0]
         raise StorageError(
             f"run {first.run_id[:8]} has to stay: {first.why}",
@@ -71,7 +71,7 @@ def ask_and_remove(
 
     if not as_json:
         render.echo(_shown(planned))
-    if dry_run or not planned.run_ids:
+    if dry_run or not planned.runs:
         if as_json:
             typer.echo(render.as_json(_object(planned, removed=False)))
         return
