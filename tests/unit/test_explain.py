@@ -162,7 +162,7 @@ def test_a_run_at_work(storage: StorageManager, shown: Shown) -> None:
     assert "At work: 2024-03-04..2024-03-10, for 3" in why
     assert "It last said: asking the model" in why
     assert "on this machine" in under(lines, "Where")
-    assert under(lines, "Next").startswith("egregora runs tail -f")
+    assert under(lines, "Next").startswith("egregora runs watch")
 
 
 def test_time_left_from_earlier_runs(storage: StorageManager, shown: Shown) -> None:

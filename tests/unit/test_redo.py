@@ -260,7 +260,7 @@ def test_runs_that_can_not_be_run_again_say_why(storage: StorageManager, shown: 
     for wanted, error, hint in (
         ("per_city", "whose function only your own program knows", "run that program again"),
         ("last-failed", "ended before its input was read", "egregora write EXPORT"),
-        ("last", "is still at work", "egregora runs tail -f"),
+        ("last", "is still at work", "egregora runs watch"),
         ("nonsense", "no run 'nonsense'", "egregora runs tail"),
     ):
         code, out, err = shown("runs", "retry", wanted)

@@ -56,17 +56,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0: done; 1: something the user can act on; 2: the words of the command are off; 130: interrupted.
+        0: done; 1: something the user can act on; 2: the words of the command are off; 130: interrupted from the
+        keyboard; 143: asked to end (SIGTERM).
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("EGREGORA_DEBUG") == "1"
     # `--debug` counts wherever it stands, as people append it to the command that just failed.
     given = [word for word in given if word != "--debug"]
-    _end_cleanly_on_sigterm()
+    asked_to_end = _end_cleanly_on_sigterm()
     if sys.platform == "linux":
         # Arrow's default allocator holds on to what one thread made and another let go: 40 MB more at the peak of
         # parsing. This one is in its builds for Linux.
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    code = _run(given, debug)
+    # Whatever a command makes of being interrupted, who asked it to end is told that it did so for that.
+    return 143 if asked_to_end else code
+
+
+def _run(given: list[str], debug: bool) -> int:
+    """Run a command, with errors and interruptions in words."""
     from egregora.errors import EgregoraError
 
     try:
@@ -75,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = end.code
         if code == 130:
             # Ctrl-C, which typer has taken by then.
-            typer.echo(f"egregora: {_interruption(given)}", err=True)
+            _say_interrupted(given)
         return code if isinstance(code, int) else int(bool(code))
     except EgregoraError as error:
         if debug:
@@ -90,15 +98,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        typer.echo(f"\negregora: {_interruption(given)}", err=True)
+        _say_interrupted(given)
         return 130
     return 0
 
 
-def _interruption(words: Sequence[str]) -> str:
+FOLLOWING = (["runs", "tail"], ["runs", "logs"], ["runs", "watch"])
+"""Commands that go on until somebody leaves them."""
+
+
+def _say_interrupted(words: Sequence[str]) -> None:
     """What somebody may count on who interrupted this command: a question has nothing to go on with."""
+    if words[:2] in FOLLOWING:
+        return
     works = words[:1] in (["write"], ["demo"]) or words[:2] == ["runs", "retry"]
-    return "interrupted" + ("; what is done is kept, the same command goes on from there" if works else "")
+    more = "; what is done is kept, the same command goes on from there" if works else ""
+    typer.echo(f"egregora: interrupted{more}", err=True)
 
 
 def _site_in(words: Sequence[str]) -> str | None:
@@ -111,11 +126,16 @@ def _site_in(words: Sequence[str]) -> str | None:
     return None
 
 
-def _end_cleanly_on_sigterm() -> None:
+def _end_cleanly_on_sigterm() -> list[int]:
+    """Have SIGTERM end the program as Ctrl-C does. Returns a list that is filled when it comes."""
+    received: list[int] = []
+
     def end(number: int, frame: Any) -> None:
+        received.append(number)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
+    return received
 
 
 def run() -> None:

@@ -390,7 +390,7 @@ def clear(storage: StorageManager, stage: str | None) -> list[Leftover]:
 
     with storage.reading() as con:
         if is_at_work(con):
-            raise StorageError("a run is at work on this site", hint="wait until it has ended: egregora runs tail -f")
+            raise StorageError("a run is at work on this site", hint="wait until it has ended: egregora runs watch")
     if stage is None:
         folders = [storage.checkpoint_dir, storage.directory / "blobs"]
     else:

@@ -644,7 +644,7 @@ def _running(known: _Known) -> _Said:
         "Where": [_machine(row)],
         "Cost": _cost(known),
     }
-    return said, causes, [Step("egregora runs tail -f", "to follow it")], facts
+    return said, causes, [Step("egregora runs watch", "to follow it")], facts
 
 
 def _how_far(known: _Known) -> str:

@@ -214,7 +214,7 @@ def _run_to_redo(con: duckdb.DuckDBPyConnection, wanted: str) -> Row:
         row = find_run(con, row["parent_run_id"])
     named = f"run {row['run_id'][:8]}"
     if row["status"] == "running":
-        raise RunLookupError(f"{named} is still at work", hint="see how far it is with: egregora runs tail -f")
+        raise RunLookupError(f"{named} is still at work", hint="see how far it is with: egregora runs watch")
     if row["stage"] == LAYOUT:
         raise RunLookupError(
             f"{named} only tells why pages were not laid out",

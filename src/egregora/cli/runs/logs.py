@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,8 +65,7 @@ def logs(
     if not as_json:
         render.echo([*_heading(found.row), *_lines(found.lines, width)])
     if follow:
-        with suppress(KeyboardInterrupt):
-            found = _follow(storage, found, children, level, as_json, width)
+        found = _follow(storage, found, children, level, as_json, width)
     if not as_json:
         render.echo(_ending(found, follow, site))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,9 +50,7 @@ def tail(
     """
     storage = open_site(site)
     if follow:
-        # Ctrl-C is how one leaves.
-        with suppress(KeyboardInterrupt):
-            _follow(storage, number, children, as_json, site)
+        _follow(storage, number, children, as_json, site)
         return
     from egregora.observe.runs import recent_runs
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,19 +59,19 @@ def watch(
     """Watch an `egregora write` from another terminal: its stages, how far they are, what is left, what it cost.
 
     It ends with the write: with exit code 1 if a stage failed. While nothing runs it shows the last one as it ended,
-    and waits for the next. Not on a terminal it writes a line for each thing that happens.
+    and waits for the next. Ctrl-C leaves, with exit code 130. Not on a terminal it writes a line for each thing that
+    happens.
     """
     storage = open_site(site)
     going: Going | None = None
     looks = _looks(storage, invocation, once)
-    with suppress(KeyboardInterrupt):
-        if as_json or (not once and not render.is_terminal(sys.stdout)):
-            going = _told(looks, as_json)
-        elif once:
-            going, _ = next(looks)
-            render.echo([[(NO_RUNS, "")]] if going is None else _frame(going, render.width_to_fit()))
-        else:
-            going = _drawn(looks)
+    if as_json or (not once and not render.is_terminal(sys.stdout)):
+        going = _told(looks, as_json)
+    elif once:
+        going, _ = next(looks)
+        render.echo([[(NO_RUNS, "")]] if going is None else _frame(going, render.width_to_fit()))
+    else:
+        going = _drawn(looks)
     if going is not None and going.failed:
         raise typer.Exit(1)
 
