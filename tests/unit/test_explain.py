@@ -270,6 +270,33 @@ def test_marks_and_warnings_come_first(storage: StorageManager, shown: Shown) ->
     assert "egregora doctor EXPORT" in under(lines, "Next")
 
 
+def test_pages_that_were_laid_out_although_they_give_somebody_away(storage: StorageManager, shown: Shown) -> None:
+    """What to type next is what says where."""
+    mark = {"name": "leaks", "text": "the site gives away name t…", "value": 1.0, "usual": None, "since": run_id(2)}
+    seed(storage, [{"stage": "layout"}, {"stage": "layout", "marks": json.dumps([mark])}])
+    lines = explained(shown, "last")
+    assert under(lines, "Why").startswith("Looks wrong: the site gives away name t…")
+    assert under(lines, "Next") == "egregora privacy audit  (where it gives somebody away)"
+
+
+def leave_out(table: Any, config: Any, *, run_id: str, context: Any) -> Any:
+    """A stage that leaves out who asked for it, and says how many did, and how many links there were."""
+    context.profile("opted_out", len(config["out"]))
+    context.profile("links", 0.5 - len(config["out"]) / 10)
+    return table.filter(~table["author"].isin(config["out"]))
+
+
+def test_who_opted_out_besides_others_is_told(storage: StorageManager, shown: Shown) -> None:
+    """From one to two is as telling as from none to one; of other figures only what comes from or falls to nothing."""
+    table = ibis.memtable(pa.table({"author": ["a", "b", "c"]}))
+    for out in (["a"], ["a", "b"]):
+        left = run_stage_with_tracking("leave_out", leave_out, table, {"out": out}, storage)
+        run_stage_with_tracking("count", lambda table, config, *, run_id: table.count().as_table(), left, {}, storage)
+    why = under(explained(shown, "count"), "Why")
+    assert "Leave_out: people who asked to be left out: 1 → 2" in why
+    assert "links" not in why
+
+
 def test_hostile_text_stays_text(storage: StorageManager, shown: Shown) -> None:
     """Nothing of a record reaches the terminal as more than text."""
     hostile = "\x1b[2J\u202eevil[red]\r\n"

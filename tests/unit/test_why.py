@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import ibis
+import pyarrow as pa
 import pytest
 
 from egregora import demo
@@ -17,6 +19,7 @@ from egregora.database.storage import StorageManager
 from egregora.errors import RunLookupError, StorageError
 from egregora.observe.why import Why, why
 from egregora.pipeline.checkpoint import checkpoint_path
+from egregora.pipeline.runner import run_stage_with_tracking
 from egregora.testing import write_export
 from egregora.testing_llm import ScriptedServer
 from model_replies import well
@@ -226,10 +229,17 @@ def test_posts_of_an_earlier_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_site_without_posts(storage: StorageManager) -> None:
-    """There is nothing to ask about yet."""
+    """There is nothing to ask about yet. Where something ran all the same, that can be asked about."""
     storage.create()
-    with pytest.raises(RunLookupError, match="no posts yet"):
+    with pytest.raises(RunLookupError, match="no posts yet") as none:
         why(storage, "anything")
+    assert none.value.hint == "write some with: egregora write EXPORT"
+    run_stage_with_tracking(
+        "price", lambda table, config, *, run_id: table, ibis.memtable(pa.table({"n": [1]})), {}, storage
+    )
+    with pytest.raises(RunLookupError, match="no posts yet") as none:
+        why(storage, "last")
+    assert none.value.hint == "how a run came out is told by: egregora runs explain last"
 
 
 def test_a_post_that_a_model_wrote(tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,10 +29,13 @@ def report(outcome: Outcome, seconds: float, service: Service | None = None, *, 
         service: What models were asked through.
         site: The site as it was named on the command line.
     """
+    from egregora.observe.telling import noun_of, number
+
     rows = outcome.rows
     said = [f"{rows[name]:,} {unit}" for name, unit in (("enrich", "messages"), ("rank", "posts")) if name in rows]
     if not said:
-        said = [f"{count:,} rows from {name}" for name, count in list(rows.items())[-1:]]
+        # Part of the way, or one stage again.
+        said = [f"{number(count, noun_of(name))} from {name}" for name, count in list(rows.items())[-1:]]
     typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
     if service is not None and service.limits.calls:
         cost = usd(None if service.limits.unpriced else service.limits.spent_usd)

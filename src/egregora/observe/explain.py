@@ -345,19 +345,22 @@ def _call_errors(con: duckdb.DuckDBPyConnection, row: Row) -> list[tuple[str, in
 
 
 def _telling(con: duckdb.DuckDBPyConnection, changes: Changes) -> list[tuple[str, str, float, float]]:
-    """Figures of the runs upstream that came up from nothing or fell to nothing: stage, name, old and new value.
+    """Figures of the runs upstream that came up from nothing, fell to nothing, or are always told if they change:
+    stage, name, old and new value.
 
     A hit shares the figures of the run that made the result.
     """
+    from egregora.pipeline.profile import figure_of
+
     found = []
     for old, new in changes.path:
         before, after = _profile(con, old), _profile(con, new)
-        found += [
-            (new["stage"], name, before.get(name, 0.0), after.get(name, 0.0))
-            for name in sorted({*before, *after})
-            if bool(before.get(name)) != bool(after.get(name)) and before and after and "." not in name
-        ]
-    return found[:4]
+        for name in sorted({*before, *after}) if before and after else ():
+            was, now = before.get(name, 0.0), after.get(name, 0.0)
+            if was != now and "." not in name and (figure_of(name).told or not was or not now):
+                found.append((new["stage"], name, was, now))
+    # Of four at most, those first that are always told.
+    return sorted(found, key=lambda one: not figure_of(one[1]).told)[:4]
 
 
 def _profile(con: duckdb.DuckDBPyConnection, row: Row) -> dict[str, float]:
@@ -640,7 +643,7 @@ def _running(known: _Known) -> _Said:
     if known.logs:
         causes.append(f"it last said: {known.logs[-1][1]}")
     facts = {
-        "Why it ran": _reason(known),
+        "Reason": _reason(known),
         "Where": [_machine(row)],
         "Cost": _cost(known),
     }
@@ -878,6 +881,8 @@ def _after_completion(known: _Known) -> list[Step]:
         steps.append(Step(f"egregora runs diff {known.named(known.since)} {run}", "all that differs"))
     if row["stage"] == "parse" and (row["marks"] or any(level == "warning" for level, _ in known.logs)):
         steps.insert(0, Step("egregora doctor EXPORT", "how the export was understood"))
+    if row["stage"] == LAYOUT and row["marks"]:
+        steps = [Step("egregora privacy audit", "where it gives somebody away")]
     if row["reason"] == "checkpoint corrupt":
         steps.insert(0, Step("egregora cache verify", "whether the other files are whole"))
     steps += _undoing(known)

@@ -176,6 +176,9 @@ def _posts_run(con: duckdb.DuckDBPyConnection, run: str | None) -> Row:
             )
             if rows:
                 return rows[0]
+        if con.execute("FROM runs SELECT 1 LIMIT 1").fetchone():
+            # A pipeline of somebody's own, or the writing failed.
+            raise RunLookupError("no posts yet", hint="how a run came out is told by: egregora runs explain last")
         raise RunLookupError("no posts yet", hint="write some with: egregora write EXPORT")
     row = find_run(con, run)
     if row["parent_run_id"] is not None:

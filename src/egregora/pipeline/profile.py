@@ -71,6 +71,8 @@ class Figure:
         grows: Whether it is expected to grow with the rows of the input.
         most: More than this is implausible by itself, whatever the runs before were like.
         asks: What may be the cause of that, as a question.
+        told: Whether a change of it is told as a reason why what follows came out otherwise; else only where it comes
+            up from nothing or falls to nothing.
     """
 
     meaning: str
@@ -80,6 +82,7 @@ class Figure:
     grows: bool = False
     most: float | None = None
     asks: str = ""
+    told: bool = False
 
 
 FIGURES: Mapping[str, Figure] = {
@@ -130,7 +133,7 @@ FIGURES: Mapping[str, Figure] = {
         "{value} messages were in several exports",
     ),
     "redactions": Figure("names and personal data replaced in bodies", "count", "{value} replaced", "both", grows=True),
-    "opted_out": Figure("people who asked to be left out", "count", "{value} people opted out"),
+    "opted_out": Figure("people who asked to be left out", "count", "{value} people opted out", told=True),
     "links": Figure("share of messages with a link", "share", "{value} of the messages have a link", "both"),
     "windows": Figure("windows with messages", "count", "{value} windows", "both", grows=True),
     "posts_per_window": Figure("posts for each window", "number", "{value} posts a window", "both"),

@@ -77,14 +77,12 @@ def publish(
                 )
             files.append((f"media/{blob}", blob, len(data), "media"))
             pictures[blob] = Picture(blob, *sizes.get(blob, (None, None)))
-    done = 0
     for file in render_site(group, settings, pictures):
         blob = context.put_blob(file.data, file.path.rpartition(".")[2])
         files.append((file.path, blob, len(file.data), file.kind))
-        done += 1
-        if done % 50 == 0:
-            context.progress(done, unit="pages")
-    context.progress(done, unit="pages")
+        if len(files) % 50 == 0:
+            context.progress(len(files), unit="files")
+    context.progress(len(files), unit="files")
     files.sort()
     context.profile("pages", sum(kind == "page" for *_, kind in files))
     context.profile("bytes", sum(size for _, _, size, _ in files))
