@@ -22,7 +22,7 @@ import textwrap
 import time
 import types
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -257,38 +257,30 @@ class _Walk:
             self.tops.add(package.split(".")[0])
         self.imports(package, found.imports)
 
-    def imports(self, package: str, imports: list[tuple[int, str, tuple[str, ...]]]) -> None:
+    def imports(self, package: str, imports: _Imports) -> None:
         """What a module of this package imports."""
-        for level, target, members in imports:
-            base = target
-            if level:
-                parents = package.split(".")
-                if not package or len(parents) < level:
-                    continue
-                base = ".".join([*parents[: len(parents) - level + 1], *([target] if target else [])])
-            for wanted in (base, *(f"{base}.{member}" for member in members)):
-                self.wanted(wanted)
+        for prefix, found in _resolved(package, imports):
+            self.imported(prefix, found)
 
     def wanted(self, name: str) -> None:
         """A dotted name that some module imports: each part of it that is a first-party module counts."""
-        parts = name.split(".") if name else []
-        for end in range(1, len(parts) + 1):
-            prefix = ".".join(parts[:end])
-            if prefix in self.modules:
-                continue
-            found = _find(prefix)
-            if found is None:
-                return
-            path = found.path
-            if path is None:
-                # A namespace package has no file of its own, but modules in it.
-                continue
-            if parts[0] not in self.tops and not _is_first_party_path(path):
-                return
-            if path.suffix == ".py":
-                self.module(prefix, path, root=False)
-            else:
-                self.parts[f"module {prefix}"] = _digest_file(path)
+        for prefix, found in _prefixes(name):
+            self.imported(prefix, found)
+
+    def imported(self, name: str, found: _Found) -> None:
+        """A module that is imported, which counts if it is first-party."""
+        path = found.path
+        # A namespace package has no file of its own, but modules in it.
+        if path is None or name in self.modules or not (found.first_party or name.split(".")[0] in self.tops):
+            return
+        if found.python:
+            self.module(name, path, root=False)
+        else:
+            self.parts[f"module {name}"] = _digest_file(path)
+
+
+_Imports = tuple[tuple[int, str, tuple[str, ...]], ...]
+"""What a module imports, as (level, module, members)."""
 
 
 class _Source:
@@ -296,13 +288,13 @@ class _Source:
 
     Attributes:
         digest: Hash of its code without comments and docstrings.
-        imports: What it imports, as (level, module, members).
+        imports: What it imports.
         functions: How often each qualified name stands for code in it.
     """
 
     __slots__ = ("digest", "functions", "imports")
 
-    def __init__(self, digest: str, imports: list[tuple[int, str, tuple[str, ...]]], functions: dict[str, int]) -> None:
+    def __init__(self, digest: str, imports: _Imports, functions: dict[str, int]) -> None:
         self.digest = digest
         self.imports = imports
         self.functions = functions
@@ -323,7 +315,7 @@ def _recall(memo: Path | None) -> None:
         held = json.loads(memo.read_text(encoding="utf-8"))
         if held["made by"] == [MACHINERY, sys.hexversion]:
             for key, (digest, imports, functions) in held["modules"].items():
-                named = [(level, target, tuple(members)) for level, target, members in imports]
+                named = tuple((level, target, tuple(members)) for level, target, members in imports)
                 _known.setdefault(key, _Source(digest, named, functions))
     except (OSError, ValueError, KeyError, TypeError):
         # Only a memory: without it modules are read again.
@@ -490,7 +482,7 @@ def _digest_tree(tree: ast.Module) -> str:
     return hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _imports(tree: ast.Module) -> list[tuple[int, str, tuple[str, ...]]]:
+def _imports(tree: ast.Module) -> _Imports:
     """What a module imports anywhere in it, as (level, module, members); not what only type checkers read."""
     found: list[tuple[int, str, tuple[str, ...]]] = []
     queue: list[ast.AST] = [tree]
@@ -512,7 +504,7 @@ def _imports(tree: ast.Module) -> list[tuple[int, str, tuple[str, ...]]]:
                 dots = len(target) - len(target.lstrip("."))
                 found.append((dots, target[dots:], ()))
         queue.extend(ast.iter_child_nodes(node))
-    return found
+    return tuple(found)
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -521,9 +513,39 @@ def _is_type_checking(test: ast.expr) -> bool:
     )
 
 
+@functools.cache
 def _is_machinery(name: str) -> bool:
     parts = name.split(".")
     return parts[0] == "egregora" and (len(parts) == 1 or parts[1] in _MACHINERY_PARTS)
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolved(package: str, imports: _Imports) -> tuple[tuple[str, _Found], ...]:
+    """The modules that a module of this package imports, as far as they can be found and aren't machinery."""
+    found: dict[str, _Found] = {}
+    for level, target, members in imports:
+        base = target
+        if level:
+            parents = package.split(".")
+            if not package or len(parents) < level:
+                continue
+            base = ".".join([*parents[: len(parents) - level + 1], *([target] if target else [])])
+        for wanted in (base, *(f"{base}.{member}" for member in members)):
+            found.update(_prefixes(wanted))
+    return tuple(found.items())
+
+
+def _prefixes(name: str) -> Iterator[tuple[str, _Found]]:
+    """The modules in a dotted name, from the outermost in, as far as they can be found and aren't machinery."""
+    parts = name.split(".") if name else []
+    for end in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:end])
+        if _is_machinery(prefix):
+            continue
+        found = _find(prefix)
+        if found is None:
+            return
+        yield prefix, found
 
 
 @dataclass(frozen=True)
@@ -532,6 +554,16 @@ class _Found:
 
     path: Path | None
     folders: tuple[str, ...]
+
+    @functools.cached_property
+    def python(self) -> bool:
+        """Whether the file is Python's source, which can be read."""
+        return self.path is not None and self.path.suffix == ".py"
+
+    @functools.cached_property
+    def first_party(self) -> bool:
+        """Whether the file is neither Python's own nor installed."""
+        return self.path is not None and _is_first_party_path(self.path)
 
 
 def _find(name: str) -> _Found | None:
@@ -592,18 +624,18 @@ def _is_first_party_path(path: Path) -> bool:
 def _data_files(package: Path) -> list[Path]:
     """Files of a package that aren't Python, in folders that aren't packages themselves (templates, word lists, …)."""
     found = []
-    queue = [package]
+    queue = [str(package)]
     while queue:
-        folder = queue.pop()
-        for entry in sorted(folder.iterdir()):
-            if entry.name.startswith((".", "__pycache__")):
-                continue
-            if entry.is_dir():
-                if not (entry / "__init__.py").exists():
-                    queue.append(entry)
-            elif entry.suffix not in (".py", ".pyc", ".pyi", ".so", ".typed"):
-                found.append(entry)
-    return sorted(found)
+        with os.scandir(queue.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith((".", "__pycache__")):
+                    continue
+                if entry.is_dir():
+                    if not Path(entry.path, "__init__.py").exists():
+                        queue.append(entry.path)
+                elif not entry.name.endswith((".py", ".pyc", ".pyi", ".so", ".typed")):
+                    found.append(entry.path)
+    return [Path(path) for path in sorted(found)]
 
 
 def _digest_file(path: Path) -> str:
