@@ -3,8 +3,8 @@
     python benchmarks/parse_bench.py [--messages 1000000] [--styles android,android-us,ios] [--rounds 5]
 
 `--styles all` takes every style that `egregora.testing` can write. Both are whole processes, in turn: the bare loop
-over the unpacked text, and `parse` from the zip into Parquet, written as a pipeline run writes it, with the allocator
-that the program asks for. Imports count. What is printed are medians of the rounds.
+over the unpacked text, and `parse` from the zip into Parquet, written as a pipeline run writes it, with the variables
+that the program sets for itself. Imports count. What is printed are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Measured:
 def process(command: list[str]) -> tuple[float, float, float]:
     """Run a command; its seconds, its seconds of processor time, and its peak memory in MB."""
     started = time.perf_counter()
-    variables = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
+    variables = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc", "OPENBLAS_NUM_THREADS": "1"}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=variables) as running:
         _, status, used = os.wait4(running.pid, 0)
         running.returncode = os.waitstatus_to_exitcode(status)

@@ -32,16 +32,17 @@ def configuration() -> None:
     """Every setting."""
     from pydantic import BaseModel
 
-    from egregora.config import Config
+    from egregora.config import Config, explanations
 
     for section, info in Config.model_fields.items():
         model: Any = info.annotation
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             continue
         cog.outl(f"## `[{section}]`\n\n{(model.__doc__ or '').strip()}\n\n| key | default | meaning |\n|---|---|---|")
+        explained = explanations(model)
         for name, field in model.model_fields.items():
             default = "" if field.default is None else f"`{field.default!r}`"
-            cog.outl(f"| `{name}` | {default} | {field.description} |")
+            cog.outl(f"| `{name}` | {default} | {explained[name]} |")
         cog.outl("")
 
 

@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Arrow's default allocator holds on to what one thread made and another let go: 40 MB more at the peak of
         # parsing. This one is in its builds for Linux.
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    # NumPy's library for linear algebra starts a thread for each processor, which spin for a while. Nothing asks it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = _run(given, debug)
     # Whatever a command makes of being interrupted, who asked it to end is told that it did so for that.
     return 143 if asked_to_end else code

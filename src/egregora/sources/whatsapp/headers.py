@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 
 __all__ = [
@@ -186,7 +187,20 @@ def _spaced(text: str) -> str:
 
 def _style_of(match: re.Match[str]) -> HeaderStyle | None:
     """The style of one header-like line, or None if its numbers are no date."""
-    text = _squeeze(match["date"])
+    # Which digits of a script they are makes no difference, so that nearly all lines are alike.
+    date, clock = (match[name].translate(_ALIKE) for name in ("date", "clock"))
+    rest = match.group("open", "gap", "colon", "post", "end")
+    return _style(date, clock[0], match["seconds"] is not None, *rest)
+
+
+_ALIKE = str.maketrans("123456789", "000000000")
+
+
+@lru_cache(maxsize=1024)
+def _style(
+    date: str, hour: str, seconds: bool, bracket: str, gap: str, colon: str, post: str | None, end: str
+) -> HeaderStyle | None:
+    text = _squeeze(date)
     parts = re.fullmatch(r"(\d+)(\D+)(\d+)(\D+)(\d+)", text)
     if parts is None:
         return None
@@ -199,21 +213,20 @@ def _style_of(match: re.Match[str]) -> HeaderStyle | None:
         year, year_digits = 2, 2
     else:
         return None
-    gap, day_word = _squeeze(match["gap"]), "after" if match["post"] else ""
+    gap, day_word = _squeeze(gap), "after" if post else ""
     if not day_word and (word := _PRE.search(gap)) and not gap[: word.start()].strip(" ,،.").isalpha():
         gap, day_word = gap[: word.start()], "before"
-    first = match["clock"][0]
     return HeaderStyle(
-        bracket=bool(match["open"]),
+        bracket=bool(bracket),
         separators=(parts[2], parts[4]),
         year=year,
         year_digits=year_digits,
         gap=gap,
-        colon=match["colon"],
-        seconds=bool(match["seconds"]),
+        colon=colon,
+        seconds=seconds,
         day_word=day_word,
-        end=_end(_squeeze(match["end"])),
-        zero=chr(ord(first) - unicodedata.decimal(first)),
+        end=_end(_squeeze(end)),
+        zero=chr(ord(hour) - unicodedata.decimal(hour)),
     )
 
 

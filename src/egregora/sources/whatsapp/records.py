@@ -55,6 +55,8 @@ _LONGEST_HEADER = 120
 """In bytes. A longer one is read too, but not as fast."""
 COUNTS = ("lines", "headers", "continuations", "before the first message", "empty", "not understood")
 _DAY = 86_400_000_000
+_FEW_WORDS = 4
+"""As many words beside clocks are looked for by their bytes."""
 _NONE = np.iinfo(np.int64).min
 """No such day, or no such time."""
 _EDGE = re.compile(f"^[~{MARKS}{SPACES}]+|[{MARKS}{SPACES}]+$")
@@ -201,6 +203,7 @@ class _Clock:
         self._word = word
         self._after = style.day_word == "after"
         self._hours = lru_cache(100)(self._with_word)
+        self._words: dict[bytes, Ints] = {}
         self.days = _Known(self._of_date)
         self.clocks = _Known(self._of_clock)
         self.changing: dict[int, datetime] = {}
@@ -262,9 +265,21 @@ class _Clock:
         """Hours from 0 to 24, by the words that go with them, as microseconds since midnight."""
         if not self._word:
             return self._hours(b"")[hours]
-        words = text.pieces(*word).cast(pa.binary()).dictionary_encode()
-        table = np.stack([self._hours(word) for word in words.dictionary.to_pylist()])
-        found: Ints = table[words.indices.to_numpy(), hours]
+        starts, stops = word
+        letters = text.bytes[np.minimum(starts + np.arange(self._word)[:, None], len(text.bytes) - 1)]
+        found = np.full(len(starts), _NONE)
+        left = np.ones(len(starts), np.bool_)
+        # Nearly always there are two of them.
+        for known, table in self._words.items():
+            same = left & (letters == np.frombuffer(known, np.uint8)[:, None]).all(axis=0)
+            found[same] = table[hours[same]]
+            left &= ~same
+        if len(rest := np.flatnonzero(left)):
+            words = text.pieces(starts[rest], stops[rest]).cast(pa.binary()).dictionary_encode()
+            told = words.dictionary.to_pylist()
+            found[rest] = np.stack([self._hours(word) for word in told])[words.indices.to_numpy(), hours[rest]]
+            few = [word for word in told if len(word) == self._word][: _FEW_WORDS - len(self._words)]
+            self._words.update((word, self._hours(word)) for word in few)
         return found
 
     def _with_word(self, word: bytes) -> Ints:
