@@ -99,6 +99,27 @@ def test_only_the_private_folder_of_parse_knows_where_an_export_lies(blog: Path,
 # -- retry ------------------------------------------------------------------------------------------------------------
 
 
+def test_what_was_given_on_the_command_line_counts_again(tmp_path: Path, written: Path, say: Shown) -> None:
+    """In the retry and in a retry of that, and nothing is written anew, until the file is changed there."""
+    site = tmp_path / "tokyo"
+    assert say("write", export(written), "--site", site, "--timezone", "Asia/Tokyo", "--max-calls", "9")[0] == 0
+    before = pages(site)
+    for _ in range(2):
+        code, out, err = say("runs", "retry", "parse", "--site", site)
+        assert (code, err) == (0, "")
+        assert "Given on the command line then, and again: parse.timezone = Asia/Tokyo\n" in out
+        assert "Its settings are as they were then." in out
+        assert pages(site) == before
+    assert '"given": {"parse.timezone": {"given": "Asia/Tokyo", "file": "UTC"}}' in say(
+        "runs", "show", "parse", "--json", "--site", site
+    )[1].replace("\\", "").replace('"{', "{").replace('}"', "}")
+    set_toml(site, '[parse]\ntimezone = "Europe/Lisbon"\n')
+    out = say("runs", "retry", "parse", "--site", site)[1]
+    assert "parse.timezone: Asia/Tokyo → Europe/Lisbon" in out
+    assert "Given" not in out
+    assert rows(site, "stage = 'parse'")[-1]["given"] is None
+
+
 def test_a_failed_run_goes_on_where_it_failed(blog: Path, written: Path, say: Shown) -> None:
     """With a wrong setting corrected, its stage and those behind it run; the ones before it are not even looked at."""
     set_toml(blog, '[write]\nfrom_date = "2099-01-01"\n')
@@ -158,6 +179,7 @@ def test_a_completed_run_runs_again_all_the_same(blog: Path, say: Shown, stage: 
         "stage": stage,
         "run_id": again[0]["run_id"],
         "settings": [],
+        "given": {},
         "runs": {row["stage"]: row["run_id"] for row in again},
         "rows": {row["stage"]: row["rows_out"] for row in again},
         "site": str(blog / "site" / "index.html"),

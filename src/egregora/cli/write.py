@@ -176,9 +176,14 @@ def _write(
     named: str | None,
 ) -> tuple[StorageManager, Outcome]:
     from egregora.config import load_config
+    from egregora.pipeline.recorded import given_settings
     from egregora.stages.chain import write_site
 
     config, storage = _opened(exports, folder, overrides)
+    lasting = load_config(folder / "egregora.toml", site_key=storage.site_key())
+    # Limits are for this one time.
+    settings = [f"{section}.{key}" for section in ("parse", "write") for key in overrides.get(section, ())]
+    storage.given = given_settings(config, lasting, settings)
     began = time.perf_counter()
     with progress(storage):
         outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
@@ -188,7 +193,6 @@ def _write(
 
         if same := int(figures(storage, outcome.runs["parse"]).get("merged_duplicates", 0)):
             typer.echo(f"{same:,} messages were in more than one of the exports; each is kept once.")
-    lasting = load_config(folder / "egregora.toml", site_key=storage.site_key())
     if overrides.get("parse") and lasting.parse != config.parse:
         keep = ", ".join(f"{key} = {value!r}" for key, value in overrides["parse"].items())
         typer.echo(

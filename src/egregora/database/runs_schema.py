@@ -32,7 +32,7 @@ __all__ = [
     "create_tables",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the catalog's tables. Raise it with a step in `storage.MIGRATIONS` that leads there."""
 
 LAYOUT = "layout"
@@ -122,6 +122,13 @@ RUNS = TableSpec(
         Column("progress_unit", "VARCHAR", "what progress counts, e.g. `messages`", heading="Unit"),
         Column("owner", "VARCHAR", "machine (hashed), process and start time of the writer", heading="Owner"),
         Column("tenant_id", "VARCHAR", "the site", heading="Tenant"),
+        Column(
+            "given",
+            "VARCHAR",
+            "settings that were given on the command line: JSON object of dotted key to `given` and `file` (what "
+            "`egregora.toml` said then); NULL if none were",
+            heading="Given",
+        ),
     ),
     ("run_id",),
 )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIGRATIONS", "StorageManager", "now"]
 
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {}
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: ("ALTER TABLE {c}.runs ADD COLUMN given VARCHAR",)}
 """For each version of the catalog's tables, the statements that lead to the next; `{c}` stands for the catalog."""
 
 FOLD_EVERY_S = 0.25
@@ -107,6 +107,7 @@ class StorageManager:
     Attributes:
         invocation_id: Shared by the runs that are made through this object: one `egregora write`.
         listener: Called with the run in progress and each of its events, to show progress.
+        given: Settings that were given on the command line, for the column `given`.
         session: What stages keep for as long as this object is used, e.g. connections.
     """
 
@@ -118,6 +119,7 @@ class StorageManager:
         self.checkpoint_dir = self.directory / "checkpoints"
         self.invocation_id = str(uuid.uuid4())
         self.listener: Callable[[Any, dict[str, Any]], None] | None = None
+        self.given: str | None = None
         self.session: dict[str, Any] = {}
         self._backend: Backend | None = None
         self._backend_lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from egregora.observe.changes import (
 )
 from egregora.observe.runs import Row, find_run
 from egregora.pipeline import fingerprint as fp
-from egregora.pipeline.recorded import ancestors, kept_result, recorded_config, recorded_parts
+from egregora.pipeline.recorded import ancestors, kept_result, recorded_config, recorded_parts, with_given
 from egregora.pipeline.runner import run_stage
 from egregora.pipeline.tracking import Repeated
 from egregora.stages.chain import EXPORTS, READS, STAGES, Outcome, reads, run_and_lay_out, stage_called
@@ -48,6 +49,7 @@ class Again:
         given: What they read that none of them makes; see `chain.run_and_lay_out`.
         config: The configuration that they will read.
         settings: Settings of its stage that will differ from those of then.
+        kept: Settings that were given on the command line then and count again, by dotted key.
     """
 
     row: Row
@@ -56,10 +58,11 @@ class Again:
     given: Mapping[str, Any] = field(repr=False)
     config: Config = field(repr=False)
     settings: tuple[SettingChange, ...]
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plan_retry(storage: StorageManager, wanted: str, config: Config) -> Again:
-    """What it takes to run a run again on the same input with today's settings.
+    """What it takes to run a run again on the same input with today's settings, and those of its command line.
 
     Args:
         storage: The site's records.
@@ -77,7 +80,8 @@ def plan_retry(storage: StorageManager, wanted: str, config: Config) -> Again:
         goes_on, names = _stages_to_run(con, row)
         recorded = _config_of(con, row)
     given = _given(storage, row, before, names, searched=goes_on and "publish" in names)
-    return Again(row, goes_on, names, given, config, _settings(storage, row, recorded, config))
+    config, kept = with_given(config, row["given"])
+    return Again(row, goes_on, names, given, config, _settings(storage, row, recorded, config), kept)
 
 
 def retry(again: Again, storage: StorageManager, site: Path) -> Outcome:
@@ -94,6 +98,10 @@ def retry(again: Again, storage: StorageManager, site: Path) -> Outcome:
         EgregoraError: something that the user can act on.
     """
     stage, because = again.row["stage"], f"retry of {again.row['run_id']}"
+    if again.kept:
+        # For whoever retries this one.
+        given = json.loads(again.row["given"])
+        storage.given = json.dumps({name: given[name] for name in again.kept})
     completed = again.row["status"] == "completed"
     if not again.goes_on:
         # What it makes is neither the site's nor the catalog's: those are of newer runs.

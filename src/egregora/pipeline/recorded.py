@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from egregora.config import Config
     from egregora.database.storage import StorageManager
 
-__all__ = ["Ancestor", "ancestors", "kept_result", "recorded_config", "recorded_parts"]
+__all__ = [
+    "Ancestor",
+    "ancestors",
+    "given_settings",
+    "kept_result",
+    "recorded_config",
+    "recorded_parts",
+    "with_given",
+]
 
 SITE_KEY = ".egregora/key"
 DEEPEST = 100
@@ -174,6 +182,38 @@ def recorded_config(recorded: str, today: Config, keys: tuple[str, ...], key: Ca
         if _at(defaults, name) is not None:
             _put(values, name, _at(defaults, name))
     return _checked(values)
+
+
+def with_given(today: Config, given: str | None) -> tuple[Config, dict[str, Any]]:
+    """Today's configuration with the settings over it that were given on the command line of an earlier run.
+
+    Where the file says otherwise than then, somebody has changed it since, and the file counts.
+
+    Args:
+        today: Today's configuration.
+        given: The column `given`.
+
+    Returns:
+        The configuration, and those settings that count, by dotted key.
+    """
+    now = fp.dotted_settings(json.loads(fp.canonical_config(today)))
+    kept = {name: one["given"] for name, one in json.loads(given or "{}").items() if now.get(name) == one["file"]}
+    values = _values(today)
+    for name, value in kept.items():
+        _put(values, name, _restored(value, {}, name))
+    return (_checked(values) if kept else today), kept
+
+
+def given_settings(config: Config, file: Config, names: Iterable[str]) -> str | None:
+    """The column `given`: settings in which a configuration differs from what the file alone says.
+
+    Args:
+        config, file: The configurations.
+        names: Dotted keys of the settings that were given.
+    """
+    now, alone = (fp.dotted_settings(json.loads(fp.canonical_config(one))) for one in (config, file))
+    found = {name: {"given": now[name], "file": alone[name]} for name in names if now[name] != alone[name]}
+    return json.dumps(found) if found else None
 
 
 def _checked(values: Mapping[str, Any]) -> Config:

@@ -399,6 +399,7 @@ class Run(StageContext):
             "label": self.label,
             "owner": self.storage.owner,
             "tenant_id": self.tenant_id,
+            "given": None if self.parent else self.storage.given,
         }
 
     @property

@@ -37,6 +37,7 @@ def retry(
 ) -> None:
     """Run a run again: the same input, today's egregora.toml.
 
+    Settings that were given on the command line then count again, unless egregora.toml has been changed there since.
     What a failed run had finished and kept is not done again. If it is the newest run of its stage, the stages that
     follow run too and the site is laid out; else only its own stage runs. The new run says `retry of` in its reason.
     """
@@ -64,7 +65,9 @@ def retry(
 
 
 def _announced(again: Again) -> list[Line]:
-    from egregora.observe.telling import setting_said
+    import json
+
+    from egregora.observe.telling import setting_said, value_said
 
     following = f", then {', '.join(again.stages[1:])}" if len(again.stages) > 1 else ""
     lines: list[Line] = [
@@ -75,6 +78,9 @@ def _announced(again: Again) -> list[Line]:
         lines += [[(f"  {setting_said(one)}", "")] for one in again.settings]
     else:
         lines.append([("Its settings are as they were then.", "dim")])
+    if again.kept:
+        said = ", ".join(f"{name} = {value_said(json.dumps(value))}" for name, value in again.kept.items())
+        lines.append([(f"Given on the command line then, and again: {said}", "")])
     width = render.width_to_fit()
     return [piece for line in lines for piece in render.fold(line, width)]
 
@@ -85,6 +91,7 @@ def _object(again: Again, outcome: Outcome) -> dict[str, Any]:
         "stage": again.row["stage"],
         "run_id": outcome.runs[again.row["stage"]],
         "settings": [vars(one) for one in again.settings],
+        "given": dict(again.kept),
         "runs": outcome.runs,
         "rows": outcome.rows,
         "site": None if outcome.index is None else str(outcome.index),

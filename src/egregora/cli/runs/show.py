@@ -94,6 +94,7 @@ def _sections(details: Details, width: int | None) -> dict[str, Fields]:
             ("Parent", [((row["parent_run_id"] or NONE) + parent, "")]),
             *plain("invocation_id", "trace_id", "tenant_id"),
             ("Owner", [(_owner(row["owner"]), "")]),
+            ("Given", [(_given(row["given"]), "")]),
         ],
         "Timing": [
             ("Started", [(moment(row["started_at"]), "")]),
@@ -208,6 +209,16 @@ def _owner(owner: str | None) -> str:
     where = "this machine" if owner_host(owner) == host_id() else "another machine"
     parts = owner.split("-")
     return f"{owner} ({where}{', process ' + parts[1] if len(parts) == 3 else ''})"
+
+
+def _given(text: str | None) -> str:
+    """The settings of the command line."""
+    import json
+
+    from egregora.observe.telling import value_said
+
+    found = json.loads(text) if text else {}
+    return ", ".join(f"{name} = {value_said(json.dumps(one['given']))}" for name, one in found.items()) or NONE
 
 
 def _input_parts(row: Row, width: int | None) -> Fields:
