@@ -124,8 +124,12 @@ def test_gc_keeps_what_the_newest_runs_point_to(storage: StorageManager, cache: 
     assert code == 0
     assert "Would delete 3 files" in out
     assert "there is a newer one" in out
+    planned = json.loads(cache("gc", "--dry-run", "--json")[1])
     assert files(storage) == before
-    assert "Deleted 3 files" in cache("gc")[1]
+    done = json.loads(cache("gc", "--json")[1])
+    assert done == {**planned, "deleted": True}
+    assert ([*done], done["waiting"]) == (["deleted", "files", "bytes", "kept_files", "kept_bytes", "waiting"], None)
+    assert {Path(file["path"]).name for file in done["files"]} == before - files(storage)
     assert len(before) - len(files(storage)) == 3
     assert cache("verify")[1] == "2 checkpoints and 1 file read; all intact.\n"
     assert "Nothing to delete" in cache("gc")[1]
@@ -234,7 +238,8 @@ def test_clear_of_everything_is_asked_for_twice(storage: StorageManager, cache: 
     assert code == 1
     assert "--yes" in err
     assert files(storage) == before
-    assert cache("clear", "--yes")[0] == 0
+    assert cache("clear", "--json")[0] == 1
+    assert json.loads(cache("clear", "--yes", "--json")[1])["deleted"] is True
     assert files(storage) - {".gitignore"} == set()
 
 
@@ -308,6 +313,10 @@ def test_verify_finds_every_damage(storage: StorageManager, cache: Cache) -> Non
     }
     assert out.splitlines()[-1].endswith("(1 that no run on record made: egregora cache gc); 7 damaged.")
     assert err.splitlines()[-1] == "hint: delete them with: egregora cache verify --discard"
+    code, out, err = cache("verify", "--json")
+    told = json.loads(out)
+    assert (code, err, told["checkpoints"], told["deleted"]) == (1, "", 7, False)
+    assert {one["path"].split("/")[-1]: one["what"] for one in told["damaged"]} == damaged
     code, out, err = cache("verify", "--discard")
     assert (code, err) == (0, "")
     assert out.endswith("makes it again: egregora write EXPORT\n")

@@ -326,6 +326,9 @@ def test_export_writes_where_it_is_told(storage: StorageManager, site: Path, pyt
 def test_export_says_what_it_can_not_do(storage: StorageManager, shown: Shown, tmp_path: Path) -> None:
     """Parquet needs a file, a folder must be there; nothing is left half."""
     seed(storage, ROWS)
+    as_json = shown("runs", "export", "--json", "--limit", "1", "-o", str(tmp_path / "one.csv"))
+    assert (as_json[0], [*json.loads((tmp_path / "one.csv").read_text())]) == (0, [*RUNS.names])
+    (tmp_path / "one.csv").unlink()
     assert "give a file with -o FILE" in shown("runs", "export", "--format", "parquet", width=200)[2]
     assert "'xml' is none of json, csv, parquet" in shown("runs", "export", "--format", "xml", width=200)[2]
     code, _, err = shown("runs", "export", "-o", str(tmp_path / "nowhere" / "runs.csv"))
@@ -382,6 +385,7 @@ def test_whatever_asks_is_answered(sql: str, rows: list[tuple[str | None, ...]],
 def test_a_plan_is_shown(storage: StorageManager, shown: Shown) -> None:
     """EXPLAIN is for reading."""
     seed(storage, ROWS)
+    assert shown("sql", "SELECT 1 AS n", "--json")[1] == '{"n":1}\n'
     assert "SEQ_SCAN" in shown("sql", "EXPLAIN SELECT * FROM lineage")[1]
     assert "leave --format out" in shown("sql", "EXPLAIN SELECT 1", "--format", "json")[2]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from egregora.database.storage import StorageManager
     from egregora.observe.checkpoints import Kept, Leftover
 
 __all__ = ["app"]
@@ -161,6 +162,7 @@ def gc(
         typer.Option("--max-size", metavar="SIZE", help="Delete older ones too until all is no larger, e.g. 500MB."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object: what goes and what stays.")] = False,
     site: SiteOption = None,
 ) -> None:
     """Delete what no newer run needs: older checkpoints, files that no checkpoint lists, leftovers.
@@ -172,8 +174,14 @@ def gc(
     from egregora.observe.checkpoints import delete, plan_gc
 
     plan = plan_gc(storage, keep_last=keep_last, max_bytes=limit)
-    _list_files(plan.delete, storage.directory)
+    if not as_json:
+        _list_files(plan.delete, storage.directory)
     freed = sum(file.bytes for file in plan.delete) if dry_run else delete(plan.delete)
+    if as_json:
+        gone = _gone(plan.delete, storage, deleted=not dry_run)
+        kept = {"kept_files": plan.kept_files, "kept_bytes": plan.kept_bytes, "waiting": plan.waiting or None}
+        typer.echo(render.as_json({**gone, **kept}))
+        return
     verb = "Would delete" if dry_run else "Deleted"
     said = (
         f"{verb} {_number(len(plan.delete), 'file')}, {bytes_text(freed)}; " if plan.delete else "Nothing to delete; "
@@ -199,6 +207,13 @@ def _list_files(files: list[Leftover], folder: Path) -> None:
     render.echo(render.cut(line, width) if width else line for line in lines)
 
 
+def _gone(files: list[Leftover], storage: StorageManager, *, deleted: bool) -> dict[str, object]:
+    """Files that go, for programs; paths as in `cache ls`."""
+    folder = storage.directory.parent
+    listed = [{"path": f.path.relative_to(folder).as_posix(), "bytes": f.bytes, "why": f.why} for f in files]
+    return {"deleted": deleted, "files": listed, "bytes": sum(file.bytes for file in files)}
+
+
 def _short(path: Path) -> str:
     return re.sub(r"[0-9a-f]{64}", lambda match: match[0][:12] + "…", path.as_posix())
 
@@ -212,6 +227,7 @@ def clear(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before everything is deleted.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object: what was deleted.")] = False,
     site: SiteOption = None,
 ) -> None:
     """Delete the checkpoints of a stage, or all of them. The next run makes them again.
@@ -224,13 +240,16 @@ def clear(
 
     files = files_to_clear(storage, stage)
     if stage is None and files and not yes:
-        if not sys.stdin.isatty():
+        if as_json or not sys.stdin.isatty():
             raise StorageError(
                 "this deletes all checkpoints of the site", hint="say so with --yes, or name one: --stage STAGE"
             )
         size = bytes_text(sum(file.bytes for file in files))
         typer.confirm(f"Delete all checkpoints and what they list ({_number(len(files), 'file')}, {size})?", abort=True)
     freed = delete(files)
+    if as_json:
+        typer.echo(render.as_json(_gone(files, storage, deleted=True)))
+        return
     render.echo(
         [[(f"Deleted {_number(len(files), 'file')}, {bytes_text(freed)}." if files else "Nothing to delete.", "")]]
     )
@@ -241,6 +260,7 @@ def verify(
     discard: Annotated[
         bool, typer.Option("--discard", help="Delete what is damaged; the next run makes it again.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object: what was read, and what is damaged.")] = False,
     site: SiteOption = None,
 ) -> None:
     """Read every checkpoint and file, and compare them with what their runs recorded. Exit 1 if one is damaged."""
@@ -250,6 +270,12 @@ def verify(
 
     kept, blobs, damaged = look(storage)
     folder = storage.directory.parent
+    if as_json:
+        found = [{"path": damage.path.relative_to(folder).as_posix(), "what": damage.what} for damage in damaged]
+        if discard:
+            delete(damaged_files(damaged))
+        typer.echo(render.as_json({"checkpoints": len(kept), "files": blobs, "damaged": found, "deleted": discard}))
+        raise typer.Exit(int(bool(damaged) and not discard))
     lines: list[Line] = [
         [("damaged: ", "red"), (damage.path.relative_to(folder).as_posix(), ""), (f": {damage.what}", "")]
         for damage in damaged

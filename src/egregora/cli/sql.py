@@ -49,6 +49,7 @@ def sql(
             help="table, json (an object a line) or csv.",
         ),
     ] = "table",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -67,6 +68,7 @@ def sql(
     """
     from egregora.observe.query import answer, answer_lines
 
+    form = "json" if as_json else form
     if form not in FORMATS:
         raise typer.BadParameter(f"'{form}' is none of {', '.join(FORMATS)}", param_hint="--format")
     text = sys.stdin.read() if query == "-" else query

@@ -45,6 +45,7 @@ def export(
             help="json (an object a line), csv or parquet; else as FILE ends, or json.",
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     sort: SortOption = None,
     limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="How many at most; 0 for all.")] = 0,
     columns: ColumnsOption = None,
@@ -56,7 +57,7 @@ def export(
     """
     from egregora.observe.selection import export_runs
 
-    name = form or ENDINGS.get(output.suffix.lower() if output else "", "json")
+    name = "json" if as_json else form or ENDINGS.get(output.suffix.lower() if output else "", "json")
     if name not in FORMATS:
         raise typer.BadParameter(f"'{name}' is none of {', '.join(FORMATS)}", param_hint="--format")
     if name == "parquet" and output is None:
