@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
-from pydantic_ai import Agent, BinaryContent, ModelRetry, UnsupportedSettingWarning
+from pydantic_ai import Agent, BinaryContent, ModelRetry, NativeOutput, RunContext, UnsupportedSettingWarning
 from pydantic_ai.exceptions import (
     AgentRunError,
     FallbackExceptionGroup,
@@ -38,6 +38,8 @@ __all__ = ["Service"]
 
 Answer = TypeVar("Answer", bound=BaseModel)
 T = TypeVar("T")
+Check = Callable[[Any], None]
+"""Looks at an answer of the right form; see `egregora.llm.ask`."""
 
 # Settings that a provider doesn't know are left out, which is as it should be: they are wishes.
 warnings.filterwarnings("ignore", category=UnsupportedSettingWarning)
@@ -55,6 +57,7 @@ class Service:
         self.limits = limits
         self._opening = threading.Lock()
         self._models: list[tuple[str, Model, Traffic]] = []
+        self._agents: dict[Any, Agent[Check | None, Any]] = {}
         self._refused: EgregoraError | None = None
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="models", daemon=True).start()
@@ -97,10 +100,20 @@ class Service:
         asked = models[0] if len(models) == 1 else FallbackModel(*models, fallback_on=_may_another_help)
         try:
             form = form_of(request.output, request.model, self._settings.base_url)
-            return self._wait_for(_run(asked, request, form, check), context)
+            return self._wait_for(_run(self._agent(form), asked, request, check), context)
         except (AgentRunError, FallbackExceptionGroup) as error:
             # Not as its cause: what a service says may hold the key, and a record keeps what causes say.
             raise self._in_words(error, request.model) from None
+
+    def _agent(self, form: Any) -> Agent[Check | None, Any]:
+        """Who asks for answers of a form; made once, as it takes longer than asking."""
+        key = form.outputs if isinstance(form, NativeOutput) else form
+        with self._opening:
+            if key not in self._agents:
+                agent: Agent[Check | None, Any] = Agent(output_type=form, retries=1)
+                agent.output_validator(_checked)
+                self._agents[key] = agent
+            return self._agents[key]
 
     def _opened(self) -> list[tuple[str, Model, Traffic]]:
         """The models in the order in which they are asked. What is wrong with one is wrong once for all."""
@@ -145,33 +158,31 @@ def _may_another_help(error: Exception) -> bool:
     return isinstance(error, ModelAPIError) and not isinstance(error, ModelAuthenticationError)
 
 
-async def _run(model: Model, request: Request, form: Any, check: Callable[[Answer], None] | None) -> Answer:
+async def _run(agent: Agent[Check | None, Any], model: Model, request: Request, check: Check | None) -> Answer:
     """One question and its answer; an answer that isn't right goes back once, with what is wrong."""
     # Attempts are ours to make and to count, not the provider's client's.
     settings = ModelSettings(max_tokens=request.max_output_tokens, max_retries=0)
     if request.temperature is not None:
         settings["temperature"] = request.temperature
-    agent: Agent[object, Any] = Agent(
-        model,
-        output_type=form,
-        instructions=request.instructions,
-        model_settings=settings,
-        retries=1,
-    )
-    if check is not None:
-
-        @agent.output_validator
-        def _checked(answer: Any) -> Any:
-            try:
-                check(answer)
-            except ValueError as error:
-                raise ModelRetry(str(error)) from None
-            return answer
-
     pictures = [BinaryContent(data=image, media_type=_media_type(image)) for image in request.images]
-    done = await agent.run([request.prompt, *pictures] if pictures else request.prompt)
+    done = await agent.run(
+        [request.prompt, *pictures] if pictures else request.prompt,
+        model=model,
+        model_settings=settings,
+        instructions=request.instructions,
+        deps=check,
+    )
     found: Answer = done.output
     return found
+
+
+def _checked(run: RunContext[Check | None], answer: Any) -> Any:
+    if run.deps is not None:
+        try:
+            run.deps(answer)
+        except ValueError as error:
+            raise ModelRetry(str(error)) from None
+    return answer
 
 
 def _media_type(image: bytes) -> str:

@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -254,17 +254,19 @@ def stream_rows(path: Path, reader: Any, output: TableSpec) -> None:
     }
     # A group is written while the next one is made.
     with pq.ParquetWriter(path, schema, **options) as writer, ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(lambda: None)
+        writing: Future[None] | None = None
         gathered: list[Any] = []
         rows = 0
         for batch in reader:
             gathered.append(batch.select(schema.names))
             rows += len(batch)
             if rows >= ROW_GROUP:
-                writing.result()
+                if writing:
+                    writing.result()
                 writing = pool.submit(_write_group, writer, gathered, schema)
                 gathered, rows = [], 0
-        writing.result()
+        if writing:
+            writing.result()
         if rows:
             _write_group(writer, gathered, schema)
 

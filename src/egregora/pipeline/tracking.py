@@ -96,7 +96,8 @@ class Result:
         """The rows, read at once and without DuckDB: for the small results of children, made by many threads."""
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.origin.path, partitioning=None)
+        with pq.ParquetFile(self.origin.path) as file:
+            return file.read()
 
 
 _origins: dict[tuple[int, str], Origin] = {}
