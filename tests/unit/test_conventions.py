@@ -38,7 +38,20 @@ MODULES = sorted(
     if name not in ("egregora.__main__", "egregora.demo.build")
 )
 
-LAYERS = ("cli", "observe", "stages", "site", "llm", "sources", "pipeline", "database", "config", "patterns", "errors")
+LAYERS = (
+    "cli",
+    "observe",
+    "stages",
+    "site",
+    "llm",
+    "sources",
+    "pipeline",
+    "database",
+    "config",
+    "patterns",
+    "amounts",
+    "errors",
+)
 """From the top down. Equals: `llm`, `site` and `sources` stand beside each other."""
 RANKS = {name: LAYERS.index("site") if name in ("site", "llm", "sources") else rank for rank, name in enumerate(LAYERS)}
 

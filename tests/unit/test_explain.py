@@ -297,6 +297,14 @@ def test_who_opted_out_besides_others_is_told(storage: StorageManager, shown: Sh
     assert "links" not in why
 
 
+def test_what_was_given_on_the_command_line_is_told_of_a_failure(storage: StorageManager, shown: Shown) -> None:
+    """It stands in no file, and a retry takes it again."""
+    given = json.dumps({"write.from_date": {"given": {"$date": "2099-01-01"}, "file": None}})
+    seed(storage, [{"status": "failed", "error": "no messages", "error_type": "ExportError", "given": given}])
+    said = under(explained(shown, "last"), "Given")
+    assert said.startswith("write.from_date = 2099-01-01, on the command line: a retry takes it again")
+
+
 def test_hostile_text_stays_text(storage: StorageManager, shown: Shown) -> None:
     """Nothing of a record reaches the terminal as more than text."""
     hostile = "\x1b[2J\u202eevil[red]\r\n"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from egregora.amounts import dollars, took
 from egregora.cli import render
 from egregora.database.storage import StorageManager
 from egregora.observe.stats import day_starts, statistics, trend
@@ -345,15 +346,15 @@ def test_a_trend_has_few_steps(newest_first: list[float | None] | None, steps: l
 @pytest.mark.parametrize(
     ("say", "value", "text"),
     [
-        (render.took, 0.256, "0.26 s"),
-        (render.took, 59.994, "59.99 s"),
-        (render.took, 61.9, "1 min 1 s"),
-        (render.took, 7384, "2 h 3 min"),
-        (render.took, 270000, "3 d 3 h"),
-        (render.dollars, None, "–"),
-        (render.dollars, 0.00123, "$0.0012"),
-        (render.dollars, 1234.5, "$1,234.50"),
-        (render.dollars, 0.0, "$0.00"),
+        (took, 0.256, "0.26 s"),
+        (took, 59.994, "59.99 s"),
+        (took, 61.9, "1 min 1 s"),
+        (took, 7384, "2 h 3 min"),
+        (took, 270000, "3 d 3 h"),
+        (dollars, None, "–"),
+        (dollars, 0.00123, "$0.0012"),
+        (dollars, 1234.5, "$1,234.50"),
+        (dollars, 0.0, "$0.00"),
         (render.short_count, None, "–"),
         (render.short_count, 0, "0"),
         (render.short_count, 4.26, "4.3"),

@@ -53,14 +53,15 @@ def swapped(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-TOMORROW = datetime.now() + timedelta(days=20)
+# From midnight on: with the time at which the test runs the chat would be awake at other hours.
+IN_TWENTY_DAYS = datetime.now().replace(hour=0, minute=0) + timedelta(days=20)
 CASES: dict[str, tuple[str, str, str]] = {
     "healthy": (chat(), "parse", ""),
     "awake around midnight": (chat(hours=(13, 28)), "parse", ""),
     "around the clock": (chat(hours=(0, 24)), "parse", ""),
     "two people who share a day": (chat(60, people=2, days=1), "parse", ""),
     "in the future": (
-        chat(begin=TOMORROW - timedelta(days=27)),
+        chat(begin=IN_TWENTY_DAYS - timedelta(days=27)),
         "parse",
         r"\d+ % of 600 messages lie in the future; is the date order right\?",
     ),

@@ -70,7 +70,7 @@ OUT_OF_LINE = {
         of(first__ts=0.0, last__ts=86400.0 * 60),
         "the column ts spans 300 days, usually 60",
     ),
-    "slow": ({"seconds": 41.0}, {}, "it took 41 s, where 2.0 s are usual for so much"),
+    "slow": ({"seconds": 41.0}, {}, "it took 41.00 s, where 2.00 s are usual for so much"),
     "dear": (
         {"cost_usd": 0.9, **of(paid=10)},
         {"cost_usd": 0.3, **of(paid=10)},

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from egregora.amounts import span
 from egregora.cli import render
 from egregora.errors import EgregoraError
 
@@ -81,7 +82,7 @@ def test_sizes_have_three_digits(size: int | None, shown: str) -> None:
 )
 def test_ages_are_told_in_the_largest_unit(seconds: float, shown: str) -> None:
     """How old something is needs no precision."""
-    assert render.span(seconds) == shown
+    assert span(seconds) == shown
 
 
 def test_durations_have_two_decimals() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from egregora.amounts import span
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand, QuickGroup
 from egregora.cli.render import NONE, Line, bytes_text, count
@@ -114,7 +115,7 @@ def _parts(kept: list[Kept]) -> list[list[Line]]:
 
 
 def _ago(at: datetime | None) -> str:
-    return NONE if at is None else f"{render.span(render.elapsed(at))} ago"
+    return NONE if at is None else f"{span(render.elapsed(at))} ago"
 
 
 def _object(one: Kept, folder: Path) -> dict[str, object]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from egregora.amounts import dollars
 from egregora.cli import render
-from egregora.cli.progress import usd
 from egregora.cli.render import Line, count
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def show_expected(expected: Sequence[Expected], config: Config) -> None:
             lines += [[], *render.fold([(f"{one.stage} would ask about: {named}{more}", "")], width)]
     calls = sum(one.calls for one in expected)
     priced = [one.cost_usd for one in expected if one.cost_usd is not None]
-    cost = usd(sum(priced) if len(priced) == len(expected) else None)
+    cost = dollars(sum(priced) if len(priced) == len(expected) else None, "price not known")
     said = (
         f"Nothing was sent. {count(calls)} calls to {config.llm.model} would cost about {cost}."
         if calls
@@ -53,4 +53,8 @@ def show_expected(expected: Sequence[Expected], config: Config) -> None:
 
 def _row(name: str, one: Expected) -> list[Line]:
     figures = (one.calls, one.done, one.input_tokens, one.output_tokens)
-    return [[(name, "cyan")], *[[(count(figure), "")] for figure in figures], [(usd(one.cost_usd), "")]]
+    return [
+        [(name, "cyan")],
+        *[[(count(figure), "")] for figure in figures],
+        [(dollars(one.cost_usd, "price not known"), "")],
+    ]

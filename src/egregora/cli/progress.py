@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from egregora.amounts import dollars
 from egregora.cli import render
 from egregora.cli.runs.words import with_site
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from egregora.llm.service import Service
     from egregora.stages.chain import Outcome
 
-__all__ = ["progress", "report", "shown_path", "usd"]
+__all__ = ["progress", "report", "shown_path"]
 
 
 def report(outcome: Outcome, seconds: float, service: Service | None = None, *, site: str | None = None) -> None:
@@ -38,7 +39,7 @@ def report(outcome: Outcome, seconds: float, service: Service | None = None, *, 
         said = [f"{number(count, noun_of(name))} from {name}" for name, count in list(rows.items())[-1:]]
     typer.echo(f"{', '.join(said)} in {seconds:.2f} s")
     if service is not None and service.limits.calls:
-        cost = usd(None if service.limits.unpriced else service.limits.spent_usd)
+        cost = dollars(None if service.limits.unpriced else service.limits.spent_usd, "price not known")
         calls = service.limits.calls
         typer.echo(f"{calls:,} call{'' if calls == 1 else 's'} to {service.names}: {cost}")
     if rows.get("write") == 0 and "write" not in outcome.marks:
@@ -53,13 +54,6 @@ def report(outcome: Outcome, seconds: float, service: Service | None = None, *, 
         changed = f"{outcome.written:,} files written, {outcome.removed:,} removed"
         typer.echo(changed if outcome.written or outcome.removed else "The site is as it was.")
         typer.echo(f"Site: {shown_path(outcome.index)}")
-
-
-def usd(cost: float | None) -> str:
-    """A cost in US dollars."""
-    if cost is None:
-        return "price not known"
-    return f"${cost:,.2f}" if cost >= 0.995 or not cost else f"${cost:.4f}"
 
 
 def shown_path(path: Path) -> str:

@@ -28,7 +28,6 @@ __all__ = [
     "bytes_text",
     "count",
     "cut",
-    "dollars",
     "duration",
     "echo",
     "fold",
@@ -41,10 +40,8 @@ __all__ = [
     "print_error",
     "safe",
     "short_count",
-    "span",
     "sparkline",
     "to_text",
-    "took",
     "width_of",
     "width_to_fit",
     "zone_of",
@@ -82,22 +79,6 @@ def duration(seconds: float | None) -> str:
     return NONE if seconds is None else f"{seconds:,.2f} s"
 
 
-def took(seconds: float) -> str:
-    """A length of time in the two largest units that fit."""
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    whole = int(seconds)
-    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size:,} {unit} {whole % size // part} {smaller}"
-    raise AssertionError
-
-
-def dollars(cost: float | None) -> str:
-    """US dollars; small sums to the hundredth of a cent."""
-    return NONE if cost is None else f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:,.4f}"
-
-
 def short_count(number: float | None) -> str:
     """A number in at most four characters and a unit."""
     if number is None:
@@ -116,15 +97,6 @@ def sparkline(values: Sequence[float]) -> str:
     """Values as bars, from nothing to the largest."""
     largest = max(values, default=0.0)
     return "".join(BARS[round(value / largest * (len(BARS) - 1))] if largest > 0 else BARS[0] for value in values)
-
-
-def span(seconds: float) -> str:
-    """A length of time in the largest unit that fits, for how old something is."""
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size:
-            number = int(seconds // size)
-            return f"{number:,} {unit}{'' if number == 1 else 's'}"
-    return f"{max(0, int(seconds))} s"
 
 
 def bytes_text(size: int | None) -> str:

@@ -10,13 +10,14 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from egregora import errors
+from egregora.amounts import dollars, span, took
 from egregora.database.journal import host_id, owner_host
 from egregora.database.runs_schema import LAYOUT, NO_REPLAY
 from egregora.database.sql import literal
 from egregora.errors import RunLookupError
 from egregora.observe.changes import Changes, changes_between, completed_before, with_rows
 from egregora.observe.runs import Row, find_run, is_elsewhere, run_prefixes, runs_by_ids, select_runs
-from egregora.observe.telling import NOUNS, noun_of, number, rows_said, why_changed
+from egregora.observe.telling import NOUNS, noun_of, number, rows_said, value_said, why_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -411,14 +412,15 @@ def _subject(row: Row) -> str:
 def _failed(known: _Known) -> _Said:
     row = known.row
     interrupted = row["error_type"] == "interrupted"
-    took = "" if row["duration_seconds"] is None else f" after {_seconds(row['duration_seconds'])}"
+    after = "" if row["duration_seconds"] is None else f" after {took(row['duration_seconds'])}"
     if interrupted:
         lasted = _between(row["started_at"], row["finished_at"])
-        took = took or (f" after {_seconds(lasted)}" if lasted is not None else "")
-    said = f"{_subject(row)} was interrupted{took}" if interrupted else f"{_subject(row)} failed{took}"
+        after = after or (f" after {took(lasted)}" if lasted is not None else "")
+    said = f"{_subject(row)} was interrupted{after}" if interrupted else f"{_subject(row)} failed{after}"
     causes = _interruption(known) if interrupted else _error(known)
     facts = {
         "Changed": _since_last_good(known),
+        "Given": _given(row),
         "Cost": _cost(known),
         "Kept": _kept(known),
         "Log": _last_words(known),
@@ -544,13 +546,22 @@ def _since_last_good(known: _Known) -> list[str]:
     return [f"{good}:", *said]
 
 
+def _given(row: Row) -> list[str]:
+    """Settings that are in no file, and which a retry takes again."""
+    return [
+        f"{name} = {value_said(json.dumps(one['given']))}, on the command line: a retry takes it again, unless it is "
+        "changed in egregora.toml"
+        for name, one in json.loads(row["given"] or "{}").items()
+    ]
+
+
 def _cost(known: _Known) -> list[str]:
     row = known.row
     said = []
     if row["duration_seconds"] is not None:
-        said.append(_seconds(row["duration_seconds"]))
+        said.append(took(row["duration_seconds"]))
     if row["llm_calls"]:
-        cost = "cost unknown" if row["cost_usd"] is None else _dollars(row["cost_usd"])
+        cost = "cost unknown" if row["cost_usd"] is None else dollars(row["cost_usd"])
         said.append(f"{number(row['llm_calls'], 'model call')}, {number(row['tokens'] or 0, 'token')}, {cost}")
     lines = ["; ".join(said)] if said else []
     return lines + _calls_said(known)
@@ -560,7 +571,7 @@ def _calls_said(known: _Known) -> list[str]:
     lines = []
     for model, calls, tokens, cost, failed in known.calls:
         bad = f", {failed:,} of them failed" if failed else ""
-        price = "price unknown" if cost is None else _dollars(cost)
+        price = "price unknown" if cost is None else dollars(cost)
         lines.append(f"{model}: {number(calls, 'call')}{bad}, {number(tokens, 'token')}, {price}")
     lines += [f"{count:,} × {error}" for error, count in known.call_errors]
     return lines
@@ -632,12 +643,12 @@ def _running(known: _Known) -> _Said:
         said = f"{_subject(row)} is running on another machine, or was when last heard of"
         causes = ["whether it still lives can't be told from here: look there"]
     else:
-        said = f"{_subject(row)} has been running for {_seconds(_since(row['started_at']))}"
+        said = f"{_subject(row)} has been running for {took(_since(row['started_at']))}"
         causes = [_how_far(known)]
     if known.parts:
         causes.append(known.parts.said())
         causes += [
-            f"at work: {one['label'] or one['run_id'][:8]}, for {_seconds(_since(one['started_at']))}"
+            f"at work: {one['label'] or one['run_id'][:8]}, for {took(_since(one['started_at']))}"
             for one in known.parts.at_work
         ]
     if known.logs:
@@ -663,9 +674,9 @@ def _how_far(known: _Known) -> str:
     if left is None:
         return f"it has done {far}" if far else "how far it is, it hasn't said"
     if left < 0:
-        more = f"longer than usual ({_seconds(known.figures.usual_seconds or 0)})"
+        more = f"longer than usual ({took(known.figures.usual_seconds or 0)})"
         return f"it has done {far}, and takes {more}" if far else f"it takes {more}"
-    return f"{f'it has done {far}; ' if far else ''}about {_seconds(left)} are left"
+    return f"{f'it has done {far}; ' if far else ''}about {took(left)} are left"
 
 
 def _machine(row: Row) -> str:
@@ -693,9 +704,9 @@ def _taken(known: _Known) -> _Said:
     named = known.named(maker)
     made = f"run {named} made it ({_ago(maker['started_at'])} ago)"
     causes = [f"its input, settings and code are the same as when {made}"]
-    saved = [f"{_seconds(maker['duration_seconds'])}"] if maker["duration_seconds"] is not None else []
+    saved = [f"{took(maker['duration_seconds'])}"] if maker["duration_seconds"] is not None else []
     if maker["cost_usd"]:
-        saved.append(_dollars(maker["cost_usd"]))
+        saved.append(dollars(maker["cost_usd"]))
     if saved:
         causes.append(f"that saved {' and '.join(saved)}")
     causes += [f"looks wrong: {text}" for text in _marks(row)]
@@ -714,8 +725,8 @@ def _came_from(known: _Known) -> list[str]:
 
 def _completed(known: _Known) -> _Said:
     row = known.row
-    took = "" if row["duration_seconds"] is None else f" in {_seconds(row['duration_seconds'])}"
-    said = f"{_subject(row)} completed{took}"
+    within = "" if row["duration_seconds"] is None else f" in {took(row['duration_seconds'])}"
+    said = f"{_subject(row)} completed{within}"
     marks = _marks(row)
     causes = [f"looks wrong: {text}" for text in marks]
     parts = [_out_of_line(known), [f"warning: {message}" for level, message in known.logs if level == "warning"]]
@@ -761,18 +772,16 @@ def _out_of_line(known: _Known) -> list[str]:
     ):
         times = now.seconds / usual
         said.append(
-            f"it took {_seconds(now.seconds)}, {_times(times)} as long as usual ({_seconds(usual)} in "
+            f"it took {took(now.seconds)}, {_times(times)} as long as usual ({took(usual)} in "
             f"{_runs_before(now.earlier)}){_for_rows(now, times)}"
         )
         if known.parts and known.parts.slowest and known.parts.total > 1:
             slow = known.parts.slowest[0]
-            said.append(
-                f"its slowest part: {slow['label'] or slow['run_id'][:8]}, {_seconds(slow['duration_seconds'])}"
-            )
+            said.append(f"its slowest part: {slow['label'] or slow['run_id'][:8]}, {took(slow['duration_seconds'])}")
     dear = now.usual_cost_usd
     if "cost" not in marked and dear and now.cost_usd is not None and now.cost_usd >= DEARER * dear:
         said.append(
-            f"it cost {_dollars(now.cost_usd)}, {_times(now.cost_usd / dear)} as much as usual ({_dollars(dear)} in "
+            f"it cost {dollars(now.cost_usd)}, {_times(now.cost_usd / dear)} as much as usual ({dollars(dear)} in "
             f"{_runs_before(now.earlier)}){_for_rows(now, now.cost_usd / dear)}"
         )
     return said
@@ -859,14 +868,12 @@ def _time(known: _Known) -> list[str]:
     now = known.figures
     lines = []
     if now.usual_seconds is not None and now.seconds is not None:
-        lines.append(f"{_seconds(now.seconds)}; usual is {_seconds(now.usual_seconds)} ({_runs_before(now.earlier)})")
+        lines.append(f"{took(now.seconds)}; usual is {took(now.usual_seconds)} ({_runs_before(now.earlier)})")
     if known.parts and known.parts.total > 1:
-        slow = [
-            f"{one['label'] or one['run_id'][:8]} {_seconds(one['duration_seconds'])}" for one in known.parts.slowest
-        ]
+        slow = [f"{one['label'] or one['run_id'][:8]} {took(one['duration_seconds'])}" for one in known.parts.slowest]
         lines.append(f"{number(known.parts.total, 'part')}; the slowest: {', '.join(slow)}")
     if known.parts and known.parts.dearest:
-        dear = [f"{one['label'] or one['run_id'][:8]} {_dollars(one['cost_usd'])}" for one in known.parts.dearest]
+        dear = [f"{one['label'] or one['run_id'][:8]} {dollars(one['cost_usd'])}" for one in known.parts.dearest]
         lines.append(f"the dearest: {', '.join(dear)}")
     return lines
 
@@ -907,26 +914,12 @@ def _undoing(known: _Known) -> Iterator[Step]:
 # -- figures in words -------------------------------------------------------------------------------------------------
 
 
-def _seconds(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size:
-            return number(int(seconds // size), unit)
-    raise AssertionError
-
-
-def _dollars(cost: float) -> str:
-    return f"${cost:,.2f}" if cost >= 1 else f"${cost:,.4f}"
-
-
 def _since(stored: datetime) -> float:
     return max(0.0, (datetime.now(UTC).replace(tzinfo=None) - stored).total_seconds())
 
 
 def _ago(stored: datetime) -> str:
-    seconds = _since(stored)
-    return _seconds(seconds) if seconds >= 60 else f"{seconds:.0f} s"
+    return span(_since(stored))
 
 
 def _between(start: datetime, end: datetime | None) -> float | None:

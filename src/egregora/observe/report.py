@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egregora import __version__
+from egregora.amounts import dollars, took
 from egregora.database.sql import literal, uuid_begins
 from egregora.errors import StorageError
 from egregora.observe.runs import Row, find_run, is_elsewhere, runs_by_ids, select_runs
@@ -416,25 +417,13 @@ def _sentence(rows: list[Row], state: str, seconds: float) -> str:
     if state == "failed":
         row = next(row for row in rows[::-1] if row["status"] == "failed")
         verb = "was interrupted" if row["error_type"] == "interrupted" else "failed"
-        after = "" if row["duration_seconds"] is None else f" after {_seconds(row['duration_seconds'])}"
+        after = "" if row["duration_seconds"] is None else f" after {took(row['duration_seconds'])}"
         return f"{row['stage']} {verb}{after}."
     number = "The one stage" if len(rows) == 1 else f"All {len(rows):,} stages"
     if hits == len(rows):
-        return f"Nothing had changed: {number.lower()} came from checkpoints, in {_seconds(seconds)}."
+        return f"Nothing had changed: {number.lower()} came from checkpoints, in {took(seconds)}."
     saved = f"; {hits:,} of them from checkpoints" if hits else ""
-    return f"{number} completed in {_seconds(seconds)}{saved}."
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def _dollars(cost: float | None) -> str:
-    return "unknown" if cost is None else f"${cost:,.4f}" if cost < 1 else f"${cost:,.2f}"
+    return f"{number} completed in {took(seconds)}{saved}."
 
 
 def _figures(
@@ -442,7 +431,7 @@ def _figures(
 ) -> list[tuple[str, str]]:
     """The figures at the head of the page."""
     made = {row["stage"]: row["rows_out"] for row in rows if row["rows_out"] is not None}
-    figures = [("took", _seconds(seconds)), ("stages", f"{len(rows):,}")]
+    figures = [("took", took(seconds)), ("stage" if len(rows) == 1 else "stages", f"{len(rows):,}")]
     hits = sum(row["source"] == "checkpoint" for row in rows)
     if hits:
         figures.append(("from checkpoints", f"{hits:,}"))
@@ -457,7 +446,7 @@ def _figures(
         costs = [one.cost_usd for one in spent]
         total = None if None in costs else sum(cost for cost in costs if cost is not None)
         figures.append(("model calls", f"{sum(one.calls for one in spent):,}"))
-        figures.append(("cost", _dollars(total)))
+        figures.append(("cost", dollars(total, "unknown")))
     return figures
 
 
@@ -497,8 +486,8 @@ def _tracks(
             bars.append(Bar(*span(row["started_at"], end), kind, f"{stage} {row['run_id'][:8]}: {_about(row)}"))
             for child in children.get(row["run_id"], ()):
                 ended = _end(child.started_at, child.finished_at, child.duration_seconds, now)
-                took = "" if child.duration_seconds is None else f", {_seconds(child.duration_seconds)}"
-                what = f"{child.label or child.run_id[:8]}: {child.status}{took}"
+                within = "" if child.duration_seconds is None else f", {took(child.duration_seconds)}"
+                what = f"{child.label or child.run_id[:8]}: {child.status}{within}"
                 below.append((*span(child.started_at, ended), _kind(child.status, child.source), what))
         lanes = [list(_joined(lane)) for lane in _lanes(below)]
         about = _about(runs[0]) if len(runs) == 1 else f"{len(runs):,} runs"
@@ -516,11 +505,11 @@ def _kind(status: str, source: str | None) -> str:
 def _about(row: Row) -> str:
     if row["status"] == "completed":
         made = "" if row["rows_out"] is None else f", {row['rows_out']:,} rows"
-        how = "from its checkpoint" if row["source"] == "checkpoint" else _seconds(row["duration_seconds"] or 0.0)
+        how = "from its checkpoint" if row["source"] == "checkpoint" else took(row["duration_seconds"] or 0.0)
         return f"{how}{made}"
     if row["status"] == "running":
         return "at work"
-    return "failed" if row["duration_seconds"] is None else f"failed after {_seconds(row['duration_seconds'])}"
+    return "failed" if row["duration_seconds"] is None else f"failed after {took(row['duration_seconds'])}"
 
 
 def _lanes(bars: list[tuple[float, float, str, str]]) -> list[list[tuple[float, float, str, str]]]:
@@ -663,7 +652,7 @@ def _templates() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(seconds=_seconds, dollars=_dollars, moment=_moment, clock=_clock, whole=_count, figure=_figure)
+    made.filters.update(seconds=took, dollars=dollars, moment=_moment, clock=_clock, whole=_count, figure=_figure)
     return made
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from egregora.amounts import dollars, took
 from egregora.database.sql import literal
 
 if TYPE_CHECKING:
@@ -359,7 +360,7 @@ def _slow(profile: Profile, earlier: Sequence[Profile]) -> list[Mark]:
     least = max(usual, statistics.median(one.seconds for one in earlier))
     if profile.seconds <= SLOWER * usual or profile.seconds - least <= SLOWER_S:
         return []
-    text = f"it took {_seconds(profile.seconds)}, where {_seconds(usual)} are usual for so much"
+    text = f"it took {took(profile.seconds)}, where {took(usual)} are usual for so much"
     return [Mark("duration", text, profile.seconds, usual)]
 
 
@@ -373,7 +374,7 @@ def _dear(profile: Profile, earlier: Sequence[Profile]) -> list[Mark]:
         return []
     each = cost / unit(profile)
     often = usual / unit(profile)
-    text = f"a {'window or pair' if paid else 'row'} cost ${each:,.4f}, usually ${often:,.4f}"
+    text = f"a {'window or pair' if paid else 'row'} cost {dollars(each)}, usually {dollars(often)}"
     return [Mark("cost", text, each, often)]
 
 
@@ -386,10 +387,6 @@ def _expected(
     """What something should have come to, by the median of what it was for each unit in earlier runs."""
     rates = [of(one) / unit(one) for one in earlier if unit(one)]
     return statistics.median(rates) * unit(profile) if len(rates) >= ENOUGH and unit(profile) else None
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds:.2g} s"
 
 
 def _away(value: float, past: Sequence[float], factor: float, slack: float) -> int:

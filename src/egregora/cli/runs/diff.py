@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from egregora.amounts import span
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import NONE, Line, count, duration
@@ -71,7 +72,7 @@ def diff(
 
 
 def _named(found: Changes, row: Row) -> Line:
-    ago = render.span(render.elapsed(row["started_at"]))
+    ago = span(render.elapsed(row["started_at"]))
     return [(found.prefixes[row["run_id"]], "cyan"), (f" ({row['status']}, {ago} ago)", "dim")]
 
 

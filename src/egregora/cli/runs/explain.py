@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from egregora.amounts import span
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line
@@ -56,7 +57,7 @@ LABELS = 11
 def _lines(found: Explanation, site: str | None, width: int | None) -> list[Line]:
     row = found.row
     style = STATUS_STYLES.get(row["status"], "")
-    ago = f", {render.span(render.elapsed(row['started_at']))} ago" if row["status"] != "running" else ""
+    ago = f", {span(render.elapsed(row['started_at']))} ago" if row["status"] != "running" else ""
     run = found.prefixes.get(row["run_id"], row["run_id"][:8])
     lines = render.fold([(found.said, f"bold {style}"), (f"{ago} (run {run})", "dim")], width)
     lines += headed("Why", list(map(_sentence, found.causes)), width)

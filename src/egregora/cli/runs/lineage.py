@@ -10,7 +10,7 @@ import typer
 
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
-from egregora.cli.render import NONE, Line
+from egregora.cli.render import Line
 from egregora.cli.runs.words import STATUS_STYLES, RunArgument, seconds, status
 from egregora.cli.site import SiteOption, open_site
 
@@ -113,12 +113,12 @@ def _outside(row: Row) -> str:
 def _about(graph: Graph, row: Row, style: str) -> Line:
     from egregora.observe.telling import noun_of, number
 
-    made = NONE if row["rows_out"] is None else number(row["rows_out"], noun_of(row["stage"]))
+    made = "" if row["rows_out"] is None else f", {number(row['rows_out'], noun_of(row['stage']))}"
     line: Line = [(row["stage"], style), ("  ", ""), (graph.prefixes[row["run_id"]], "cyan")]
     line += [("  ", ""), (status(row, 0), STATUS_STYLES.get(row["status"], ""))]
     if row["source"] == "checkpoint":
-        return [*line, (f", {made}, from its checkpoint", "dim")]
-    return [*line, (f", {made}, {seconds(row)}", "")]
+        return [*line, (f"{made}, from its checkpoint", "dim")]
+    return [*line, (f"{made}, {seconds(row)}", "")]
 
 
 def _mermaid(graph: Graph) -> Iterator[str]:

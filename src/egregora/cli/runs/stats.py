@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from egregora.amounts import dollars, took
 from egregora.cli import render
 from egregora.cli.moments import MOMENTS, point_in_time
 from egregora.cli.quick import QuickCommand
-from egregora.cli.render import NONE, Line, count, dollars, short_count, took
+from egregora.cli.render import NONE, Line, count, short_count
 from egregora.cli.runs.table import NO_RUNS
 from egregora.cli.site import SiteOption, open_site
 from egregora.observe.stats import GROUPS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from egregora.amounts import dollars
 from egregora.cli import render
 from egregora.cli.render import NONE, Line, count
 from egregora.cli.runs.words import STATUS_STYLES, seconds, started, status_line, why
@@ -113,7 +114,7 @@ def _value(row: Row, name: str, prefixes: dict[str, str]) -> Line:
     if kind == "TIMESTAMP":
         return [(started({"started_at": value}, 0), "")]
     if name == "cost_usd":
-        return [(render.dollars(value), "")]
+        return [(dollars(value), "")]
     if name == "checkpoint_bytes":
         return [(render.bytes_text(value), "")]
     if name == "checkpoint_mtime_ns":

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from egregora.amounts import dollars, took
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
-from egregora.cli.render import NONE, Line, count, dollars, short_count, took
+from egregora.cli.render import NONE, Line, count, short_count
 from egregora.cli.runs import live
 from egregora.cli.runs.filters import complete_invocation
 from egregora.cli.runs.logs import log_line

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from egregora.amounts import span
 from egregora.cli import render
 from egregora.cli.quick import QuickCommand
 from egregora.cli.render import Line, count
@@ -159,7 +160,7 @@ def _made(found: Why) -> list[tuple[str, str]]:
     if found.post:
         of = "" if found.window_messages is None else f", {count(found.window_messages)} messages"
         said.append(("Window", f"{found.post['window']}{of}"))
-    ago = render.span(render.elapsed(origins.writer["started_at"]))
+    ago = span(render.elapsed(origins.writer["started_at"]))
     children = ", ".join(origins.prefixes[child["run_id"]] for child in origins.children)
     by = f"by run {origins.prefixes[origins.writer['run_id']]} (write), {ago} ago"
     said.append(("Written", f"{by}; its window by {children}" if children else by))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from egregora.amounts import span
 from egregora.cli import render
 from egregora.cli.render import Line, duration
 from egregora.cli.site import open_site
@@ -121,7 +122,7 @@ def why(row: Row) -> tuple[str, str]:
 
 def older_run(row: Row) -> str:
     """An earlier run in brackets: `run 3a7c3804, failed, 2 minutes old`."""
-    return f"run {row['run_id'][:8]}, {row['status']}, {render.span(render.elapsed(row['started_at']))} old"
+    return f"run {row['run_id'][:8]}, {row['status']}, {span(render.elapsed(row['started_at']))} old"
 
 
 def with_site(text: str, site: str | None) -> str:
