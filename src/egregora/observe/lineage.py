@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from egregora.database.lineage import DOWNWARDS, UPWARDS, reached
 from egregora.database.sql import literal
 from egregora.observe.runs import Row, find_run, run_prefixes, runs_by_ids
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Graph", "ancestors", "trace_lineage"]
 
-STEPS = 60
-"""How far a lineage is followed."""
 LARGEST = 400
 """How many runs of a lineage are given, the nearest first."""
 
@@ -71,30 +70,14 @@ def trace_lineage(storage: StorageManager, wanted: str, *, up: bool = True, down
         found: dict[str, int] = {run_id: 0}
         for wished, ends in ((up, UPWARDS), (down, DOWNWARDS)):
             if wished:
-                found = _followed(con, [run_id], ends) | found
+                found = reached(con, [run_id], ends) | found
         return _graph(con, (run_id,), found)
 
 
 def ancestors(con: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> Graph:
     """All that went into these runs, themselves included."""
     start = tuple(dict.fromkeys(ids))
-    return _graph(con, start, _followed(con, start, UPWARDS))
-
-
-UPWARDS = ("child_run_id", "parent_run_id")
-DOWNWARDS = UPWARDS[::-1]
-
-
-def _followed(con: duckdb.DuckDBPyConnection, start: Iterable[str], ends: tuple[str, str]) -> dict[str, int]:
-    """The runs that can be reached, with how many steps away they are."""
-    here, there = ends
-    listed = ", ".join(f"{literal(run_id)}::UUID" for run_id in start)
-    rows = con.execute(
-        f"WITH RECURSIVE found(id, steps) AS (SELECT unnest([{listed}]), 0 UNION "
-        f"SELECT l.{there}, f.steps + 1 FROM found AS f JOIN lineage AS l ON l.{here} = f.id WHERE f.steps < {STEPS}) "
-        "SELECT id, min(steps) FROM found GROUP BY id"
-    ).fetchall()
-    return {str(run_id): int(steps) for run_id, steps in rows}
+    return _graph(con, start, reached(con, start, UPWARDS))
 
 
 def _graph(con: duckdb.DuckDBPyConnection, start: tuple[str, ...], found: dict[str, int]) -> Graph:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from egregora.database.lineage import UPWARDS, reached
 from egregora.database.sql import literal
 from egregora.errors import ConfigError, StorageError
 from egregora.pipeline import fingerprint as fp
@@ -32,8 +33,6 @@ __all__ = [
 ]
 
 SITE_KEY = ".egregora/key"
-DEEPEST = 100
-"""Lineage is followed up this far; a pipeline of ours is six runs deep."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,6 @@ def recorded_parts(text: str | None) -> dict[str, str]:
     return {str(name): str(value) for name, value in json.loads(text).items()} if text else {}
 
 
-_UP = """
-WITH RECURSIVE up(run_id, depth) AS (
-    SELECT parent_run_id, 1 FROM lineage WHERE child_run_id = {run}
-    UNION
-    SELECT parent_run_id, depth + 1 FROM lineage JOIN up ON child_run_id = up.run_id WHERE depth < {deepest}
-)
-SELECT run_id::VARCHAR, stage, output_hash, rows_out, input_parts FROM runs
-WHERE run_id IN (SELECT run_id FROM up) AND output_hash IS NOT NULL ORDER BY started_at
-"""
 _FILES = ("run_id", "input_fingerprint", "checkpoint_bytes", "checkpoint_mtime_ns", "checkpoint_sha256")
 
 
@@ -80,10 +70,14 @@ def ancestors(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, Ancestor
         con: A connection from `storage.reading()`.
         run_id: The run.
     """
-    rows = con.execute(_UP.format(run=literal(run_id), deepest=DEEPEST)).fetchall()
-    if not rows:
+    above = reached(con, [run_id], UPWARDS).keys() - {run_id}
+    if not above:
         return {}
-    listed = ", ".join(literal(row[0]) for row in rows)
+    listed = ", ".join(f"{literal(one)}::UUID" for one in sorted(above))
+    rows = con.execute(
+        "FROM runs SELECT run_id::VARCHAR, stage, output_hash, rows_out, input_parts "
+        f"WHERE run_id IN ({listed}) AND output_hash IS NOT NULL ORDER BY started_at"
+    ).fetchall()
     edges = con.execute(
         "SELECT child_run_id::VARCHAR, parent_run_id::VARCHAR FROM lineage "
         f"WHERE child_run_id IN ({listed}) ORDER BY ALL"
