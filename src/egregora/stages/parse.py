@@ -174,24 +174,26 @@ _AFTER_MENTION = tuple(b"0123456789\xe2")
 def _identified(reading: Reading, source: str, thread: str, number: int, tenant: str) -> Iterator[pa.RecordBatch]:
     """A reading's batches with ids and the columns that are the same for all rows."""
     ids = _Ids(thread)
+    told = {"tenant_id": tenant, "source": source, "thread_id": thread, "thread_raw": reading.title}
+    same = {name: pa.array([value], pa.string()) for name, value in told.items()}
+    checked: pa.Schema | None = None
     for batch in reading.batches:
         count = len(batch)
         if not count:
             continue
-        _check(batch.schema, source)
+        if batch.schema != checked:
+            _check(batch.schema, source)
+            checked = batch.schema
         columns = {name: batch.column(name) for name in batch.schema.names}
         if number:
             columns["attrs"] = _renumbered(columns["attrs"], number)
         columns["event_id"] = ids.of(batch)
-        for name, value in (
-            ("tenant_id", tenant),
-            ("source", source),
-            ("thread_id", thread),
-            ("thread_raw", reading.title),
-        ):
-            zeros = pa.repeat(pa.scalar(0 if value is not None else None, pa.int32()), count)
-            columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value or ""], pa.string()))
-        columns["seq"] = pa.repeat(pa.scalar(0, pa.int64()), count)
+        zeros = pa.py_buffer(np.zeros(count, np.int64))
+        first = pa.Array.from_buffers(pa.int32(), count, [None, zeros])
+        for name, value in same.items():
+            which = first if value[0].is_valid else pa.nulls(count, pa.int32())
+            columns[name] = pa.DictionaryArray.from_arrays(which, value)
+        columns["seq"] = pa.Array.from_buffers(pa.int64(), count, [None, zeros])
         yield pa.record_batch([_as(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
 
 
