@@ -305,6 +305,16 @@ def test_what_was_given_on_the_command_line_is_told_of_a_failure(storage: Storag
     assert said.startswith("write.from_date = 2099-01-01, on the command line: a retry takes it again")
 
 
+def test_a_clock_that_was_turned_back_is_told(storage: StorageManager, shown: Shown) -> None:
+    """Until it has come to where it was, `last` is not what was done last."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    seed(storage, [{"started_at": str(now + timedelta(hours=2, minutes=9))}, {"started_at": str(now)}])
+    assert under(explained(shown, "last"), "Clock").startswith(
+        "it starts in 2 hours, so the clock has been turned back since"
+    )
+    assert not any(line.startswith("Clock") for line in explained(shown, "last~1"))
+
+
 def test_hostile_text_stays_text(storage: StorageManager, shown: Shown) -> None:
     """Nothing of a record reaches the terminal as more than text."""
     hostile = "\x1b[2J\u202eevil[red]\r\n"

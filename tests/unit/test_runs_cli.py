@@ -612,7 +612,9 @@ def test_the_shell_completes_runs(
     seed(storage, [{"run_id": f"abcdef0{n}-0000-4000-8000-000000000000"} for n in range(2)])
     assert complete(monkeypatch, shown, "runs", "show", "abcdef01") == ["abcdef01"]
     assert complete(monkeypatch, shown, "runs", "show", "abcdef00-00") == ["abcdef00-00"]
-    assert complete(monkeypatch, shown, "runs", "show", "") == ["last", "last~1", "last-failed", "abcdef01", "abcdef00"]
+    offered = ["last", "last~1", "last-failed", "write", "abcdef01", "abcdef00"]
+    assert complete(monkeypatch, shown, "runs", "show", "") == offered
+    assert complete(monkeypatch, shown, "runs", "logs", "wr") == ["write"]
     assert complete(monkeypatch, shown, "runs", "show", "la") == ["last", "last~1", "last-failed"]
     monkeypatch.delenv("EGREGORA_SITE")
     monkeypatch.chdir(tmp_path)

@@ -387,6 +387,7 @@ def _told(known: _Known) -> Explanation:
         said, causes, steps, facts = _taken(known)
     else:
         said, causes, steps, facts = _completed(known)
+    facts["Clock"] = _clock(row["started_at"])
     return Explanation(
         row=row,
         said=said,
@@ -399,6 +400,16 @@ def _told(known: _Known) -> Explanation:
         parts=known.parts,
         prefixes=known.prefixes,
     )
+
+
+def _clock(started: datetime) -> list[str]:
+    """What it means that a run is still to start."""
+    ahead = (started - datetime.now(UTC).replace(tzinfo=None)).total_seconds()
+    if ahead < 60:
+        return []
+    return [
+        f"it starts in {span(ahead)}, so the clock has been turned back since; what is called last goes by these times"
+    ]
 
 
 _Said = tuple[str, list[str], list[Step], dict[str, list[str]]]

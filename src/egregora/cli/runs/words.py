@@ -36,15 +36,18 @@ STATUS_STYLES = {"completed": "green", "failed": "red", "running": "yellow"}
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Run ids for the shell. Silent, whatever goes wrong: a completion has nowhere to say it."""
+    """What stands for a run, for the shell. Silent, whatever goes wrong: a completion has nowhere to say it."""
     import duckdb
 
     from egregora.errors import EgregoraError
-    from egregora.observe.runs import matching_ids
+    from egregora.observe.runs import known_stages, matching_ids
 
     words = [(word, "") for word in ("last", "last~1", "last-failed") if word.startswith(incomplete)]
     with suppress(EgregoraError, OSError, duckdb.Error):
-        found = matching_ids(open_site(context.params.get("site")), incomplete)
+        storage = open_site(context.params.get("site"))
+        stages = [name for name in known_stages(storage) if name.startswith(incomplete) and name == render.safe(name)]
+        words += [(name, "its newest run") for name in stages]
+        found = matching_ids(storage, incomplete)
         words += [(word, render.safe(about)) for word, about in found]
     return words
 
