@@ -5,6 +5,8 @@ A class exists only where some caller catches it. A bug stays a `TypeError` or a
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "AnswerError",
     "BudgetError",
@@ -17,6 +19,7 @@ __all__ = [
     "RunLookupError",
     "SchemaError",
     "StorageError",
+    "commands_in",
 ]
 
 
@@ -78,3 +81,11 @@ class CatalogBusyError(StorageError):
 
 class BlobError(StorageError):
     """A file that an earlier run kept is missing or damaged: the stages that make such files have to run again."""
+
+
+_COMMAND = re.compile(r"egregora(?: (?:'[^']*'|[A-Za-z0-9_./=~\-]+))+")
+
+
+def commands_in(text: str) -> list[str]:
+    """The commands that a hint tells to type."""
+    return [found.rstrip(".") for found in _COMMAND.findall(text)]

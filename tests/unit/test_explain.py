@@ -12,8 +12,7 @@ import pyarrow as pa
 import pytest
 
 from egregora.database.storage import StorageManager
-from egregora.errors import ExportError
-from egregora.observe.explain import commands_in
+from egregora.errors import ExportError, commands_in
 from egregora.pipeline.runner import run_stage_with_tracking
 from runs_rows import MORNING, Shown, run_id, seed
 

@@ -134,7 +134,7 @@ def with_site(text: str, site: str | None) -> str:
         return text
     import shlex
 
-    from egregora.observe.explain import commands_in
+    from egregora.errors import commands_in
 
     for command in dict.fromkeys(commands_in(text)):
         if " --site" not in command and command.split()[1] not in WITHOUT_SITE:
