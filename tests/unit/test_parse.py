@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from egregora.config import Config, ParseConfig
 from egregora.database.ir_schema import RAW_MESSAGES
+from egregora.database.storage import StorageManager
 from egregora.errors import ConfigError, ExportError
+from egregora.pipeline.runner import run_stage
 from egregora.pipeline.stage import Files, StageContext
 from egregora.sources import choose_source, known_sources
 from egregora.sources.archive import open_archive
+from egregora.stages.chain import stage_called
 from egregora.stages.parse import STAGE, parse, thread_id
 from egregora.testing import write_export, zip_of
 
@@ -205,6 +209,16 @@ def test_two_chats_stay_two(tmp_path: Path) -> None:
     """Chats with different titles and contents are numbered each for itself."""
     rows = run([chat(tmp_path, "a", DAY_ONE), chat(tmp_path, "b", DAY_TWO, title="Band")])
     assert [(row["thread_raw"], row["seq"]) for row in rows] == [("Crew", 0), ("Crew", 1), ("Crew", 2), ("Band", 0)]
+
+
+def test_a_chat_without_a_title_is_kept(tmp_path: Path) -> None:
+    """A text file whose name says nothing has no title, and its rows fit the checkpoint all the same."""
+    export = tmp_path / "notes.txt"
+    export.write_text(DAY_ONE, encoding="utf-8")
+    storage = StorageManager(tmp_path / ".egregora" / "egregora.duckdb")
+    kept = run_stage(stage_called("parse", Config()), Files((export,)), Config(), storage)
+    assert {row["thread_raw"] for row in pq.read_table(kept.origin.path).to_pylist()} == {None}
+    storage.close()
 
 
 def test_one_chat_under_two_titles_is_one(tmp_path: Path) -> None:

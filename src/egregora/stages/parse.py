@@ -175,7 +175,7 @@ def _identified(reading: Reading, source: str, thread: str, number: int, tenant:
     """A reading's batches with ids and the columns that are the same for all rows."""
     ids = _Ids(thread)
     told = {"tenant_id": tenant, "source": source, "thread_id": thread, "thread_raw": reading.title}
-    same = {name: pa.array([value], pa.string()) for name, value in told.items()}
+    same = {name: pa.array([value or ""], pa.string()) for name, value in told.items()}
     checked: pa.Schema | None = None
     for batch in reading.batches:
         count = len(batch)
@@ -191,7 +191,7 @@ def _identified(reading: Reading, source: str, thread: str, number: int, tenant:
         zeros = pa.py_buffer(np.zeros(count, np.int64))
         first = pa.Array.from_buffers(pa.int32(), count, [None, zeros])
         for name, value in same.items():
-            which = first if value[0].is_valid else pa.nulls(count, pa.int32())
+            which = first if told[name] is not None else pa.nulls(count, pa.int32())
             columns[name] = pa.DictionaryArray.from_arrays(which, value)
         columns["seq"] = pa.Array.from_buffers(pa.int64(), count, [None, zeros])
         yield pa.record_batch([_as(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
