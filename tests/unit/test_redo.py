@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +99,30 @@ def test_only_the_private_folder_of_parse_knows_where_an_export_lies(blog: Path,
     assert not register.exists()
     assert say("write", export(written), "--up-to", "parse")[0] == 0
     assert register.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_bars_leave_room_for_ctrl_c(blog: Path, written: Path) -> None:
+    """A terminal writes ^C behind them: on a full line that would go to the next one, and tear the bars apart."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm"}
+    words = [sys.executable, "-m", "egregora", "write", str(export(written))]
+    subprocess.run(words, stdout=subprocess.DEVNULL, stderr=inner, env=environment, timeout=60, check=True)
+    os.close(inner)
+    drawn = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(outer, 1 << 16):
+            drawn += piece
+    os.close(outer)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode()))
+    assert any("publish" in line for line in lines)
+    assert max(map(len, lines)) == 78
 
 
 # -- retry ------------------------------------------------------------------------------------------------------------

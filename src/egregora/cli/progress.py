@@ -14,6 +14,8 @@ from egregora.cli import render
 from egregora.cli.runs.words import with_site
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from egregora.database.storage import StorageManager
     from egregora.llm.service import Service
     from egregora.stages.chain import Outcome
@@ -73,9 +75,16 @@ def progress(storage: StorageManager) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
+    from rich.constrain import Constrain
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    bar = Progress(
+    class Bars(Progress):
+        """Bars that leave room for the ^C of a terminal: on the next line it would push them apart."""
+
+        def get_renderable(self) -> RenderableType:
+            return Constrain(super().get_renderable(), console.width - len("^C"))
+
+    bar = Bars(
         SpinnerColumn(finished_text=" "),
         TextColumn("{task.description:<8}", markup=False),
         BarColumn(bar_width=None),
