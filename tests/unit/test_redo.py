@@ -113,13 +113,14 @@ def test_bars_leave_room_for_ctrl_c(blog: Path, written: Path) -> None:
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "TERM": "xterm"}
     words = [sys.executable, "-m", "egregora", "write", str(export(written))]
-    subprocess.run(words, stdout=subprocess.DEVNULL, stderr=inner, env=environment, timeout=60, check=True)
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=inner, env=environment)
     os.close(inner)
     drawn = b""
     with contextlib.suppress(OSError):
         while piece := os.read(outer, 1 << 16):
             drawn += piece
     os.close(outer)
+    assert process.wait(60) == 0
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode()))
     assert any("publish" in line for line in lines)
     assert max(map(len, lines)) == 78
