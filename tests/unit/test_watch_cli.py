@@ -190,6 +190,15 @@ def test_an_earlier_invocation(storage: StorageManager, shown: Shown) -> None:
     assert shown("runs", "watch", "--invocation", "nosuch")[0] == 1
 
 
+def test_how_far_an_invocation_went_is_told(storage: StorageManager, shown: Shown) -> None:
+    """Of one that was killed between two stages no run tells; that it came only to `write` does."""
+    rows = [{"stage": stage, "invocation_id": NOW, "started_at": ago(60)} for stage in ("parse", "write")]
+    seed(storage, rows)
+    assert shown("runs", "watch", "--once")[1].splitlines()[0].endswith(", up to write")
+    seed(storage, [{"stage": "publish", "run_id": run_id(9), "invocation_id": NOW, "started_at": ago(30)}])
+    assert "up to" not in shown("runs", "watch", "--once")[1].splitlines()[0]
+
+
 def test_nothing_to_watch_yet(shown: Shown) -> None:
     """What to type."""
     assert "egregora write EXPORT" in shown("runs", "watch", "--once")[1]

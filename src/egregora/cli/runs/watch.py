@@ -205,6 +205,8 @@ def _frame(going: Going, width: int | None) -> list[Line]:
 
 
 def _headline(going: Going) -> Line:
+    from egregora.observe.telling import NOUNS
+
     line: Line = [("Invocation ", ""), (going.invocation[:8], "cyan"), ("  ", "")]
     if not going.ended:
         line += [("running", "yellow"), (f" for {took(render.elapsed(going.started_at))}", "")]
@@ -216,6 +218,10 @@ def _headline(going: Going) -> Line:
         seconds = (max(ends) - going.started_at).total_seconds()
         line += [(state, STATUS_STYLES[state]), (f" {'after' if going.failed else 'in'} {took(max(0.0, seconds))}", "")]
         line.append((f", {render.local(going.started_at):%d %b %H:%M %Z}", "dim"))
+        last = going.stages[-1].row["stage"]
+        if not going.failed and last in [*NOUNS][:-1]:
+            # So it was told, or its process ended between two stages, where no run tells of it.
+            line.append((f", up to {last}", ""))
     if going.spent.calls:
         line.append((f"; {count(going.spent.calls)} calls, {dollars(going.spent.cost_usd)}", ""))
     return line
