@@ -346,6 +346,10 @@ def test_a_run_that_is_repeated_makes_the_same(blog: Path, say: Shown, stage: st
     assert f"identical: the same {first['rows_out']:,} " in out
     again = rows(blog)[-1]
     assert (again["stage"], again["source"], again["reason"]) == (stage, "replay", f"replay of {first['run_id']}")
+    # It is the last run, but none of its stage.
+    for word, meant in (("last", again), (stage, first)):
+        assert json.loads(say("runs", "show", word, "--json")[1])["run_id"] == meant["run_id"]
+    assert {group["runs"] for group in json.loads(say("runs", "stats", "--json")[1])["rows"]} == {1}
     assert (again["output_hash"], again["config_hash"]) == (first["output_hash"], first["config_hash"])
     assert sorted(lineage(blog, again["run_id"])) == sorted(lineage(blog, first["run_id"]))
     assert sorted((blog / ".egregora" / "checkpoints").rglob("*")) == files
@@ -403,12 +407,12 @@ def test_a_secret_of_then_is_taken_from_today(blog: Path, written: Path, say: Sh
     assert say("runs", "replay", "privacy")[0] == 0
     set_toml(blog, '[privacy]\nalso_redact = ["Robin", "Batman"]\n')
     count = len(rows(blog))
-    code, out, err = say("runs", "replay", "privacy~1")
+    code, out, err = say("runs", "replay", "privacy")
     assert (code, out) == (1, "")
     assert "the setting privacy.also_redact held something secret then" in err
     assert "Zorro" not in err
     (blog / ".egregora" / "key").write_text("ab" * 32, encoding="ascii")
-    assert "put it back into .egregora/key" in say("runs", "replay", "privacy~1")[2]
+    assert "put it back into .egregora/key" in say("runs", "replay", "privacy")[2]
     assert len(rows(blog)) == count
 
 

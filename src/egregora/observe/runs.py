@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from egregora.database.journal import host_id, owner_host
-from egregora.database.runs_schema import RUNS
+from egregora.database.runs_schema import NO_REPLAY, RUNS
 from egregora.database.sql import literal, uuid_begins
 from egregora.errors import RunLookupError
 from egregora.observe.profiles import Measured, measured
@@ -345,9 +345,12 @@ def find_run(con: duckdb.DuckDBPyConnection, wanted: str) -> Row:
 
 
 def _newest(con: duckdb.DuckDBPyConnection, name: str, back: int) -> Row | None:
-    """The newest run, the newest failed one, or the newest of a stage, counted `back` from there."""
-    kinds = {"last": "", "last-failed": "AND status = 'failed'"}
-    which = kinds.get(name, f"AND lower(stage) = {literal(name)}")
+    """The newest run, the newest failed one, or the newest of a stage, counted `back` from there.
+
+    A replay is no run of its stage, nor what anybody looks for who looks for a failure.
+    """
+    kinds = {"last": "", "last-failed": f"AND status = 'failed' AND {NO_REPLAY}"}
+    which = kinds.get(name, f"AND lower(stage) = {literal(name)} AND {NO_REPLAY}")
     rows = select_runs(
         con, f"FROM runs WHERE parent_run_id IS NULL {which} ORDER BY started_at DESC LIMIT 1 OFFSET {back}"
     )

@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from egregora.database.runs_schema import NO_REPLAY
 from egregora.database.sql import literal
 from egregora.observe.query import ending, in_plain_words
 
@@ -52,7 +53,7 @@ class Stats:
 
 
 def statistics(storage: StorageManager, *, by: str = "stage", since: datetime | None = None) -> Stats:
-    """Figures of the runs, without children: what those cost is in their parents.
+    """Figures of the runs, without children: what those cost is in their parents; and without replays.
 
     Args:
         storage: The site's records.
@@ -71,7 +72,7 @@ def statistics(storage: StorageManager, *, by: str = "stage", since: datetime | 
             now = datetime.now(UTC).replace(tzinfo=None)
             rows = ending(con, lambda: _by_day(con, day_starts(since or now - DAYS, now), began))
         else:
-            source = f"FROM runs WHERE parent_run_id IS NULL AND {began}"
+            source = f"FROM runs WHERE parent_run_id IS NULL AND {NO_REPLAY} AND {began}"
             rows = ending(con, lambda: _groups(con, "stage", source, "arrived"))
     return Stats(
         rows,
@@ -86,7 +87,8 @@ def _by_day(con: duckdb.DuckDBPyConnection, starts: Sequence[datetime], began: s
     # Days of whoever looks, so their beginnings are given: an hour is missing or twice there on two of them a year.
     listed = ", ".join(f"({literal(start)}::TIMESTAMP)" for start in starts)
     source = (
-        f"FROM (FROM runs WHERE parent_run_id IS NULL AND {began} AND started_at >= {literal(starts[0])}::TIMESTAMP "
+        f"FROM (FROM runs WHERE parent_run_id IS NULL AND {NO_REPLAY} AND {began} "
+        f"AND started_at >= {literal(starts[0])}::TIMESTAMP "
         f"AND started_at < {literal(starts[-1])}::TIMESTAMP) AS runs "
         f"ASOF JOIN (VALUES {listed}) AS days(day) ON runs.started_at >= days.day WHERE true"
     )
@@ -115,7 +117,7 @@ def _groups(con: duckdb.DuckDBPyConnection, key: str, source: str, order: str) -
         ), made AS (
             SELECT input_fingerprint, arg_max(duration_seconds, started_at) AS seconds,
                    arg_max(cost_usd, started_at) AS cost
-            FROM runs WHERE parent_run_id IS NULL AND {EXECUTED} GROUP BY input_fingerprint
+            FROM runs WHERE parent_run_id IS NULL AND {NO_REPLAY} AND {EXECUTED} GROUP BY input_fingerprint
         )
         SELECT grouped, sum(times * seconds) - sum(spent) FILTER (seconds IS NOT NULL), sum(times * cost)
         FROM hits JOIN made USING (input_fingerprint) GROUP BY grouped
