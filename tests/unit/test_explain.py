@@ -272,10 +272,11 @@ def test_marks_and_warnings_come_first(storage: StorageManager, shown: Shown) ->
 def test_pages_that_were_laid_out_although_they_give_somebody_away(storage: StorageManager, shown: Shown) -> None:
     """What to type next is what says where."""
     mark = {"name": "leaks", "text": "the site gives away name t…", "value": 1.0, "usual": None, "since": run_id(2)}
-    seed(storage, [{"stage": "layout"}, {"stage": "layout", "marks": json.dumps([mark])}])
+    seed(storage, [{"stage": "layout", "rows_out": None, "marks": json.dumps([mark])} for _ in range(2)])
     lines = explained(shown, "last")
     assert under(lines, "Why").startswith("Looks wrong: the site gives away name t…")
     assert under(lines, "Next") == "egregora privacy audit  (where it gives somebody away)"
+    assert not any(line.startswith("Result") for line in lines)
 
 
 def leave_out(table: Any, config: Any, *, run_id: str, context: Any) -> Any:

@@ -127,8 +127,11 @@ def _for_rows(now: Figures, factor: float) -> str:
 
 def _result(known: Known) -> list[str]:
     row = known.row
+    if row["rows_out"] is None:
+        # Laying out makes no rows.
+        return []
     noun = noun_of(row["stage"])
-    made = number(row["rows_out"] or 0, noun)
+    made = number(row["rows_out"], noun)
     if known.changes is None or known.changes.result is None or known.since is None:
         return [made]
     before = f"against run {known.named(known.since)}"
