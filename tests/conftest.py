@@ -6,6 +6,7 @@ Its place puts `tests/` on the path, so that every test can import what lies her
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,10 @@ import pytest
 from egregora.cli import main
 from egregora.database.storage import StorageManager
 from runs_rows import Shown
+
+# A shell that starts the tests in the background has SIGINT ignored, and every process inherits that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

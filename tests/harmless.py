@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 __all__ = ["CAST", "REGIONS", "harmless"]
 
-REGIONS = ("US", "GB", "BR", "PT", "DE", "FR", "IN")
+REGIONS = ("US", "GB", "BR", "PT", "DE", "FR", "IN", "RU", "PL", "NL", "TR")
 """Countries in which phone numbers without country code are read."""
 
 CAST = tuple(
@@ -23,6 +23,7 @@ CAST = tuple(
         Rich Pat Sol Rosa Lua Luz Pilar Domingo Paz Mercedes Angel Dolores Consuelo Blanca Estrella Alba Reyes
         Socorro Marco Clara Flor Aurora Natal Domingos Glória Esperança Linda Bela Bento Rui Ernst Wolf Frank
         Heide Wonne Pierre Olive Blanche Constant Marguerite Stella Bianca Vera Perla Roos Jan Wil Fleur
+        Вера Надежда Любовь Роза Слава Роман Лев Мария Пётр Светлана Илья Юлия Елена Полина Константин Виталий
         """.split(),
         """
         Thackwray Ellingsby Quillfeather Brockhurst Osgodby Wychbold Dunsfold Amberfold Fenchurch Lobley Penderby
@@ -33,6 +34,8 @@ CAST = tuple(
         Serrabulho Mucuripe Aratanha Müßigbrodt Treuenfeldt Klettenberg Öhlschläger Altenbockum Escalopier
         Aubremontel Bourdaloux Pontcarré Marcheprime Bevilacquara Mediconi Rovereta Cannavacciolo Heuvelink
         Zandvoorde Groenewoudt Terpstraete
+        Крашенинникова Полуэктова Свистопляс Безбородкина Толстолесов Ярополков Воронцовский Белозерская Хрустовецкий
+        Журавицкая Чумаковский Любославская Скворцова Ястребова Кувшинников Подорожников
         """.split(),
         strict=True,
     )
@@ -117,6 +120,17 @@ WORDS = {
         een bloem, in juni, in mei en in april, de rozentuin
         dat is wel zo, en dan?, eerst dit en dan dat
     """,
+    "ru": """
+        Или пойдём петь над рекой, или спать. Или нет
+        свет погас, света нет, над крышей луна, при свете дня
+        петь и пить, петь хором; вить гнёзда, платить дань, вал воды
+        машина у дома, на машине, сломалась мышь, юла на полу, кость и косточка
+        вера в людей, без веры, с верой, слава богу, любовь к морю, в надежде на лучшее
+        роза и розы, лен и хлопок, люд простой, толь коль не спится
+        поле в цвету, по полям, ромашки в поле, роман о любви, романы и повести
+        милая, какая милая картина, милочка, любимый суп, лилии в воде, лев в зоопарке, у льва
+        Весна! Лето! Зима пришла, заря, дар речи, мир и покой, с миром, павлин, марина на картине
+    """,
 }
 """Ordinary words that are somebody's name, by language, as people write them; a line is a message."""
 
@@ -168,6 +182,11 @@ def _generated() -> Iterator[tuple[str, str]]:
         yield "book numbers", f"{_isbn(draw)} has {n(80, 900)} pages"
         yield "order numbers", f"order {n(10**8, 10**12)}, pedido nº {n(10**6, 10**9)}, invoice #{n(10**5, 10**10)}"
         yield "order numbers", f"tracking 1Z{n(10**9, 10**10)}, protocolo {n(10**8, 10**13)}, ref {n(10**6, 10**9)}"
+        yield "order numbers", f"заказ № {n(10**9, 10**10)}, трек {n(10**9, 10**10)}, sipariş no {n(10**9, 10**10)}"
+        yield (
+            "order numbers",
+            f"zamówienie {n(10**8, 10**9)}, Rechnung {n(10**9, 10**10)}, bestelling {n(10**8, 10**9)}",
+        )
         yield "versions", f"v{n(20)}.{n(20)}.{n(300)}, version {n(20)}.{n(99)}.{n(99)}.{n(99)}"
         yield (
             "amounts",

@@ -392,13 +392,17 @@ _ORDER_BEFORE = re.compile(
           |rastreamento
           |isbn(?:-1[03])?|issn|ticket|booking|reserva|c[oó]digo|code|serial|sku|ean|upc|doi|boleto|case|caso|issue|commit
           |flight|voo|part|model|modelo|parcel|shipment|encomenda|bestellung|commande|total|populat\w*|popula[cç]\S*
-          |about|approx\w*|cerca\ de|over|under|mais\ de|menos\ de)
-        (?:\s?(?:n[ouº°]|nr|number|n[uú]mero|code|id|of|de|foi|was|is|é))?\.? | \#
-    )[\s:\-#nº°]*$"""
+          |about|approx\w*|cerca\ de|over|under|mais\ de|menos\ de
+          |заказ\w*|накладн\w*|трек\w*|артикул|билет\w*|рейс\w*|брон\w+|счет\w*|счёт\w*|код|посылк\w+|договор\w*
+          |zam[oó]wieni\w+|faktur\w*|paczk\w+|przesyłk\w+|bestelling|factuur|pakket|rechnung|sendung|paket|auftrag
+          |ordine|fattura|spedizione|factura|env[ií]o|gu[ií]a|facture|colis|r[eé]servation|dossier
+          |sipariş|takip|fatura|kargo)
+        (?:\s?(?:n[ouº°]|nr|number|n[uú]mero|code|id|of|de|foi|was|is|é))?\.? | [\#№]
+    )[\s:\-#nº°№]*$"""
 )
 _PHONE_BEFORE = re.compile(
     r"""(?ix)\b(?:call|phone|tel|telefone?|tel[eé]fono|fone|cell?|cel|celular|mobile|m[oó]vel|m[oó]vil|whats?(?:app)?|wpp|zap|zapzap
-        |text|sms|dial|ring|liga(?:r|me)?|ligue|chama|chamar|llama|handy|num|n[uú]mero|number|contact|contato|pix|tlf|t[eé]l)
+        |text|sms|dial|ring|liga(?:r|me)?|ligue|chama|chamar|llama|handy|тел|телефон\w*|моб\w*|номер\w*|звони\w*|ватсап\w*|num|n[uú]mero|number|contact|contato|pix|tlf|t[eé]l)
         (?:\s?(?:me|us|her|him|is|é|eh|for|da|do|dela|dele|no|na|at|on|to|this|meu|my|novo|new|number|n[uú]mero|pra|para|o|a|no|phone|app)){0,3}
         [\s:.\-=]*\(?$"""
 )

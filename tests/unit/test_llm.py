@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import subprocess
 import sys
@@ -300,7 +301,7 @@ def test_a_service_that_asks_for_quiet_gets_it(storage: StorageManager) -> None:
 @pytest.mark.parametrize(
     ("model", "base_url", "says", "hint"),
     [
-        ("anthropic:claude-haiku-4-5", "", "needs a package", "pip install 'egregora[anthropic]'"),
+        ("anthropic:claude-haiku-4-5", "", "needs a package", "pip install 'pydantic-ai-slim[anthropic]'"),
         ("openai:gpt-4o", "", "no key for openai", "OPENAI_API_KEY"),
         ("oppenai:gpt-4o", "", "unknown model", "[llm]"),
         ("gpt-4o", "", "unknown model", "[llm]"),
@@ -457,13 +458,20 @@ def test_limits_and_the_rehearsal_on_the_command_line(site: Path, shown: Shown, 
         assert f"2 of {windows} windows, {windows - 2} not started: the limit of 2 calls is reached" in err
         assert "--max-calls" in err
         assert re.search(rf"^write +{windows - 2} +2 ", shown("write", str(export), "--dry-run")[1], re.MULTILINE)
+        told = json.loads(shown("write", str(export), "--dry-run", "--json")[1])
+        assert told["stages"][0] | {"stage": "write", "done": 2, "calls": windows - 2} == told["stages"][0]
+        assert (told["model"], len(told["stages"][0]["due"])) == ("openai:gpt-4o-mini", windows - 2)
+        assert told["calls"] >= windows - 2
+        assert told["cost_usd"] > 0
         code, out, _ = shown("write", str(export), "--budget", "1")
         assert code == 0
         assert re.search(r"calls to openai:gpt-4o-mini: \$0\.\d+", out)
         asked = len(server.asked)
         code, out, _ = shown("write", str(export), "--dry-run")
         assert "Everything is there already" in out
-        shown("write", str(export))
+        told = json.loads(shown("write", str(export), "--json")[1])
+        assert (len(told["runs"]), told["written"], told["llm_calls"], told["cost_usd"]) == (6, 0, 0, 0.0)
+        assert told["site"].endswith("index.html")
         assert len(server.asked) == asked
     (site / "egregora.toml").unlink()
     assert "No model is configured" in shown("write", str(export), "--dry-run")[1]

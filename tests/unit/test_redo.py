@@ -212,7 +212,10 @@ def test_a_completed_run_runs_again_all_the_same(blog: Path, say: Shown, stage: 
         "given": {},
         "runs": {row["stage"]: row["run_id"] for row in again},
         "rows": {row["stage"]: row["rows_out"] for row in again},
+        "marks": {},
         "site": str(blog / "site" / "index.html"),
+        "written": 0,
+        "removed": 0,
         "warnings": [],
     }
     assert pages(blog) == before

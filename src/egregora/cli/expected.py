@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import typer
+
 from egregora.amounts import dollars
 from egregora.cli import render
 from egregora.cli.render import Line, count
@@ -19,8 +21,18 @@ _NAMED = 8
 """How many of the parts that would be asked about are named."""
 
 
-def show_expected(expected: Sequence[Expected], config: Config) -> None:
+def show_expected(expected: Sequence[Expected], config: Config, *, as_json: bool = False) -> None:
     """What each stage would ask, what is there already, and what it would come to."""
+    if as_json:
+        known = all(one.cost_usd is not None for one in expected)
+        told = {
+            "model": config.llm.model or None,
+            "calls": sum(one.calls for one in expected),
+            "cost_usd": sum(one.cost_usd or 0.0 for one in expected) if known else None,
+            "stages": [vars(one) for one in expected],
+        }
+        typer.echo(render.as_json(told))
+        return
     if not expected:
         none = "No model is configured" if not config.llm.model else "None of these stages asks a model"
         render.echo([[(f"{none}: nothing would be sent, and nothing would cost anything.", "")]])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from egregora.llm.service import Service
     from egregora.stages.chain import Outcome
 
-__all__ = ["progress", "report", "shown_path"]
+__all__ = ["asked_object", "outcome_object", "progress", "report", "shown_path"]
 
 
 def report(outcome: Outcome, seconds: float, service: Service | None = None, *, site: str | None = None) -> None:
@@ -35,7 +35,7 @@ def report(outcome: Outcome, seconds: float, service: Service | None = None, *, 
     from egregora.observe.telling import noun_of, number
 
     rows = outcome.rows
-    said = [f"{rows[name]:,} {unit}" for name, unit in (("enrich", "messages"), ("rank", "posts")) if name in rows]
+    said = [number(rows[name], noun) for name, noun in (("enrich", "message"), ("rank", "post")) if name in rows]
     if not said:
         # Part of the way, or one stage again.
         said = [f"{number(count, noun_of(name))} from {name}" for name, count in list(rows.items())[-1:]]
@@ -53,9 +53,33 @@ def report(outcome: Outcome, seconds: float, service: Service | None = None, *, 
     for warning in outcome.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if outcome.index is not None:
-        changed = f"{outcome.written:,} files written, {outcome.removed:,} removed"
+        changed = f"{number(outcome.written, 'file')} written, {outcome.removed:,} removed"
         typer.echo(changed if outcome.written or outcome.removed else "The site is as it was.")
         typer.echo(f"Site: {shown_path(outcome.index)}")
+        typer.echo(f"See it with: {with_site('egregora serve --open', site)}")
+
+
+def outcome_object(outcome: Outcome) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "runs": outcome.runs,
+        "rows": outcome.rows,
+        "marks": outcome.marks,
+        "site": None if outcome.index is None else str(outcome.index),
+        "written": outcome.written,
+        "removed": outcome.removed,
+        "warnings": outcome.warnings,
+    }
+
+
+def asked_object(service: Service | None) -> dict[str, Any]:
+    """What models were asked, for programs: calls, and their cost in dollars, None where a price isn't known."""
+    if service is None:
+        return {"llm_calls": 0, "cost_usd": 0.0}
+    return {
+        "llm_calls": service.limits.calls,
+        "cost_usd": None if service.limits.unpriced else service.limits.spent_usd,
+    }
 
 
 def shown_path(path: Path) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from egregora.cli.progress import progress, report, shown_path
+from egregora.cli import render
+from egregora.cli.progress import asked_object, outcome_object, progress, report, shown_path
 from egregora.cli.quick import QuickCommand
 from egregora.cli.site import SiteOption, find_site, site_for_writing
 
@@ -30,7 +31,7 @@ def register(app: typer.Typer) -> None:
         epilog="egregora write Chat.zip --site my-blog --timezone Europe/Lisbon\n"
         "egregora write Chat.zip --window 1d --from 2024-03-01 --to 2024-03-31\n"
         "egregora write Chat.zip --force write\n"
-        "egregora write Chat.zip --dry-run\n"
+        "egregora write Chat.zip --dry-run --json\n"
         "egregora write Chat.zip --budget 0.50",
     )(write)
     app.command(cls=QuickCommand, epilog="egregora init my-blog")(init)
@@ -116,6 +117,9 @@ def write(
     max_calls: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Stop before there are more calls to a model than this.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON object: what was made, or with --dry-run what would be asked.")
+    ] = False,
 ) -> None:
     """Turn exports into a blog, or bring it up to date.
 
@@ -129,9 +133,9 @@ def write(
         "llm": {"budget_usd": budget, "max_calls": max_calls},
     }
     if dry_run:
-        _rehearse(exports, folder, _given(overrides), up_to, force)
+        _rehearse(exports, folder, _given(overrides), up_to, force, as_json=as_json)
     else:
-        _write(exports, folder, _given(overrides), up_to, force, allow_leak, named=site)
+        _write(exports, folder, _given(overrides), up_to, force, allow_leak, named=site, as_json=as_json)
 
 
 def _given(overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -155,14 +159,16 @@ def _opened(exports: list[Path], folder: Path, overrides: dict[str, dict[str, An
     return load_config(folder / "egregora.toml", overrides=overrides, site_key=storage.site_key()), storage
 
 
-def _rehearse(exports: list[Path], folder: Path, overrides: dict[str, dict[str, Any]], up_to: str, force: str) -> None:
+def _rehearse(
+    exports: list[Path], folder: Path, overrides: dict[str, dict[str, Any]], up_to: str, force: str, *, as_json: bool
+) -> None:
     from egregora.cli.expected import show_expected
     from egregora.stages.rehearse import rehearse_site
 
     config, storage = _opened(exports, folder, overrides)
     with progress(storage):
         expected = rehearse_site(exports, config, storage, up_to=up_to, force=force)
-    show_expected(expected, config)
+    show_expected(expected, config, as_json=as_json)
 
 
 def _write(
@@ -174,6 +180,7 @@ def _write(
     allow_leak: bool = False,
     *,
     named: str | None,
+    as_json: bool = False,
 ) -> tuple[StorageManager, Outcome]:
     from egregora.config import load_config
     from egregora.pipeline.recorded import given_settings
@@ -187,7 +194,11 @@ def _write(
     began = time.perf_counter()
     with progress(storage):
         outcome = write_site(exports, config, storage, folder / "site", up_to=up_to, force=force, allow_leak=allow_leak)
-    report(outcome, time.perf_counter() - began, storage.session.get("llm"), site=named)
+    seconds, service = time.perf_counter() - began, storage.session.get("llm")
+    if as_json:
+        typer.echo(render.as_json({**outcome_object(outcome), "seconds": round(seconds, 3), **asked_object(service)}))
+        return storage, outcome
+    report(outcome, seconds, service, site=named)
     if len(exports) > 1:
         from egregora.observe.runs import figures
 

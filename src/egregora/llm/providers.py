@@ -47,7 +47,7 @@ def open_model(name: str, base_url: str) -> Model:
     except ImportError:
         extra = _extra(provider)
         raise ConfigError(
-            f"the model {name} needs a package that is not installed", hint=f"pip install 'egregora[{extra}]'"
+            f"the model {name} needs a package that is not installed", hint=f"pip install 'pydantic-ai-slim[{extra}]'"
         ) from None
     except UserError as error:
         variable = re.search(r"`([A-Z][A-Z0-9_]*(?:KEY|TOKEN|URL))`", str(error))

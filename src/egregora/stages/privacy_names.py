@@ -47,9 +47,9 @@ _UNSEEN = re.compile(
 ODD = f"{_UNSEEN.pattern}|[\r\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]"
 """What `clean` takes out, perhaps; it only composes a text without any of it. Also for RE2."""
 _ODD = re.compile(ODD)
-_JOINER = re.compile(
-    "(?<=[A-Za-z0-9\u00c0-\u024f])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[A-Za-z0-9\u00c0-\u024f]|$|[^\\w\u20e3])"
-)
+# Latin, Greek and Cyrillic letters, which stand alone or under an accent of their own.
+_PLAIN = "A-Za-z0-9\u00c0-\u024f\u0370-\u052f"
+_JOINER = re.compile(f"(?<=[{_PLAIN}])[\u034f\u200c\u200d\ufe00-\ufe0f\u0300-\u036f]+(?=[{_PLAIN}]|$|[^\\w\u20e3])")
 
 
 def clean(text: str) -> str:
@@ -149,12 +149,21 @@ _NAME_WORD = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}])*(?:['’](?:[^\W\d_]|
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _EASTERN = re.compile("^(?:[\u3400-\u9fff]{3,4}|[\uac00-\ud7af]{3,4})$")
 _CYRILLIC = re.compile("^[\u0400-\u04ff]+$")
-_CYRILLIC_ENDINGS = [
-    fold(ending)
-    for ending in "а у е ы и я ю ой ей ою ом ем ами ах ов ин ина ая ую ий ый ого ому ым им".split()  # noqa: SIM905
-]
+_CASES = {
+    kind: tuple(fold(ending) for ending in endings.split())
+    for kind, endings in {
+        "а": "а у е ы и ой ою ей ею ам ами ах ин ина ину ины иной",
+        "я": "я ю е и ей ею ям ями ях ин ина ину ины иной",
+        "ь": "ь я ю е и ем ью",
+        "и": "й я ю е и ем",
+        "о": "о а у е ом",
+        "": "а у е ом ем ы и ой ым ых ыми ов ова ову овой",
+        "ая": "ая ую ой ою ий ый ого ому ым им ом ем ие ые их ых ими ыми яя юю ей его ему",
+    }.items()
+}
+"""What Russian names end in, by what their first case ends in."""
+_ADJECTIVE = tuple(fold(ending) for ending in ("ая", "яя", "ий", "ый", "ой"))
 _GREEK = re.compile("^[\u0370-\u03ff]+[\u03b1\u03b7\u03bf]\u03c3$")
-_CYRILLIC_CASES = [fold(ending) for ending in "а у е ы и я ю ой ей ом ем".split()]  # noqa: SIM905
 # Kanji before kana: 田中さくら.
 _JAPANESE = re.compile("^([\u3400-\u9fff]{1,4})([\u3040-\u30ff]{2,6})$")
 _CHINESE = re.compile("^[\u3400-\u9fff]{2,3}$")
@@ -245,7 +254,73 @@ def _spellings(name: str) -> set[str]:
     found = {name, composed.translate(_IN_TWO_AS_ONE)}
     if not found.isdisjoint((composed, name)) and _ONE_AS_TWO.search(composed):
         found.add(_ONE_AS_TWO.sub(r"\1", composed))
-    return found
+    return found | _in_latin(composed) | _in_cyrillic(composed)
+
+
+# Russian and Ukrainian letters in Latin ones as passports, libraries and people write them, who differ in a few.
+_ROMAN = dict(
+    zip(
+        "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґў",
+        "a b v g d e e zh z i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya i yi ye g u".split(),  # noqa: SIM905
+        strict=True,
+    )
+) | {"-": "-"}
+_ROMAN |= {letter: "" for letter, roman in _ROMAN.items() if roman == "-" and letter != "-"}
+_ROMAN_WAYS: tuple[dict[str, str], ...] = (
+    {"ий": "y", "ый": "y"},
+    {"ий": "iy", "ый": "iy", "ия": "ia", "ья": "ia", "х": "h", "ё": "yo", "щ": "sch"},
+    {"ий": "i", "ый": "y", "й": "i", "ия": "ia", "ья": "ia", "ю": "iu", "я": "ia", "кс": "x"},
+    {"ий": "ii", "й": "i", "ю": "iu", "я": "ia", "ъ": "ie"},
+)
+_PAIRS = re.compile("ий|ый|ия|ья|кс|.", re.DOTALL)
+_CYRILLIC_LETTER = re.compile("[\u0400-\u04ff]")
+
+
+def _in_latin(name: str) -> set[str]:
+    """Ways in which a name in small Cyrillic letters is written in Latin ones: дмитрий → dmitry, dmitriy, dmitrii."""
+    if not _CYRILLIC_LETTER.search(name):
+        return set()
+
+    def written(way: dict[str, str]) -> str:
+        def one(match: re.Match[str]) -> str:
+            pair = match.group()
+            return way[pair] if pair in way else "".join(way.get(c, _ROMAN.get(c, c)) for c in pair)
+
+        return _PAIRS.sub(one, name)
+
+    return {written(way) for way in _ROMAN_WAYS}
+
+
+_LATIN_SOUNDS = dict(
+    zip(
+        "shch sch sh ch zh kh ts ya ia ye yu iu yo x".split(),  # noqa: SIM905
+        "щ щ ш ч ж х ц я я е ю ю е кс".split(),  # noqa: SIM905
+        strict=True,
+    )
+) | dict(zip("abcdefghijklmnopqrstuvwyz", "абкдефгхийклмнопкрстуввыз", strict=True))
+_LATIN_SOUND = re.compile("|".join(sorted(_LATIN_SOUNDS, key=len, reverse=True)))
+_LATIN_ADJECTIVE = re.compile(r"(?<=[bcdfghklmnprstvz])(?:iy|ii|y|i)\b")
+
+
+@cache
+def _russian() -> dict[str, str]:
+    """Russian first names as people write them in Latin letters, and in Cyrillic ones, folded."""
+    # As `NICKNAMES` has them an и may have been й; what that makes of the ways is the same.
+    names = sorted(name for name in NICKNAMES if _CYRILLIC.match(name))
+    unfolded = (name[:-1] + "й" if name.endswith(("ии", "еи", "аи")) else name for name in names)
+    return {latin: name for name, whole in zip(names, unfolded, strict=True) for latin in _in_latin(whole)}
+
+
+def _in_cyrillic(name: str) -> set[str]:
+    """A Russian name in small Latin letters as it is in Cyrillic ones, if its first is known: olga → ольга."""
+    first, _, rest = name.partition(" ")
+    found = _russian().get(first)
+    if not found:
+        return set()
+    last = rest
+    if rest.isascii():
+        last = _LATIN_SOUND.sub(lambda match: _LATIN_SOUNDS[match.group()], _LATIN_ADJECTIVE.sub("ий", rest))
+    return {f"{found} {last}".strip()}
 
 
 def _beginnings(name: str) -> set[str]:
@@ -254,6 +329,52 @@ def _beginnings(name: str) -> set[str]:
     if len(name) >= 7 and name[4] not in "aeiou":
         found.add(name[:5])
     return found
+
+
+def _cyrillic_forms(word: str) -> set[str]:
+    """A folded name in other cases: марья → марью, дмитрии → дмитрию, павел → павла, белозерская → белозерскои."""
+    if len(word) < 3:
+        return set()
+    found = set()
+    if word[-1] in "аяьио":
+        found = {word[:-1] + ending for ending in _CASES[word[-1]]}
+        if word.endswith(_ADJECTIVE) and len(word) >= 5:
+            found |= {word[:-2] + ending for ending in _CASES["ая"]}
+    elif word[-1] not in "еуыэю":
+        stems = {word}
+        if word[-2] in "ео":
+            # A vowel that is there for the last consonant alone.
+            stems |= {word[:-2] + word[-1], f"{word[:-2]}ь{word[-1]}"}
+        found = {stem + ending for stem in stems for ending in _CASES[""]}
+    return found - {word}
+
+
+def _inflected(form: str) -> int:
+    """How a case of a name counts; `_strength` of a rule that is the language's own."""
+    return 0 if form in _STOP_WORDS else WORD if form in _COMMON or len(form) < 4 else STRONG
+
+
+def _cyrillic_nicknames(nick: str, strength: int) -> Iterator[tuple[str, int, int]]:
+    """What is made of a short form, folded: маша → машу, and маш!, машенька, машуля."""
+    for form in sorted(_cyrillic_forms(nick)):
+        if len(form) > 2 and form not in _STOP_WORDS:
+            yield form, strength if form not in _COMMON else GUESS, 2
+    for latin in sorted(_in_latin(nick) - _COMMON):
+        yield latin, _strength(latin, usual=True), 2
+    if nick[-1] not in "ая" or len(nick) < 3:
+        return
+    stem, soft = nick[:-1], nick[-1] == "я"
+    called = stem + "ь" if soft else stem
+    if len(called) > 2 and called not in _STOP_WORDS:
+        yield called, GUESS if called in _COMMON else WORD if len(called) < 5 else STRONG, 2
+    for ending in _CYRILLIC_FOND_SOFT if soft else _CYRILLIC_FOND:
+        fond = stem + ending
+        for form in sorted({fond, *_cyrillic_forms(fond)}):
+            yield form, _strength(form, usual=False), 2
+
+
+_CYRILLIC_FOND = ("очка", "ечка", "енька", "уля", "уша", "уня", "ушка")
+_CYRILLIC_FOND_SOFT = ("ечка", "енька", "юша", "юля", "юня", "юшка")
 
 
 def _nicknames(first: str) -> set[str]:
@@ -363,10 +484,8 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
             forms += [(part, STRONG, 1) for part in japanese.groups() if len(part) > 1]
         if _GREEK.match(word) and len(word) >= 4:
             forms += [(word[:-1], STRONG, 1), (word[:-2] + "ου", STRONG, 1), (word[:-2] + "ε", STRONG, 1)]
-        if _CYRILLIC.match(word) and len(word) >= 4:
-            stem = word.removesuffix("ая").removesuffix(fold("ий")).removesuffix(fold("ый")).rstrip("аеиоуыьэюя")
-            cases = {stem + ending for ending in _CYRILLIC_ENDINGS} if len(stem) >= 2 else set()
-            forms += [(form, STRONG if form not in _COMMON else WORD, 1) for form in cases]
+        if _CYRILLIC.match(word) and len(word) >= 3:
+            forms += [(form, _inflected(form), 1) for form in sorted(_cyrillic_forms(word))]
         if len(word) >= 4 and not unspaced:
             # "W I L L I A M", "W.I.L.L.I.A.M"
             forms.append((" ".join(word), STRONG, 1))
@@ -382,8 +501,7 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
                 continue
             forms.append((nick, strength, 2))
             if nick in usual and _CYRILLIC.match(nick):
-                cases = {nick.rstrip("аеиоуыьэюя") + ending for ending in _CYRILLIC_CASES}
-                forms += [(form, strength if form not in _COMMON else GUESS, 2) for form in cases if len(form) > 2]
+                forms += _cyrillic_nicknames(nick, strength)
     for second in bearing[1:]:
         # "Ana Beatriz" is called Bia as well; by rule only the first name is shortened.
         forms += [

@@ -86,14 +86,13 @@ def _announced(again: Again) -> list[Line]:
 
 
 def _object(again: Again, outcome: Outcome) -> dict[str, Any]:
+    from egregora.cli.progress import outcome_object
+
     return {
         "retried": again.row["run_id"],
         "stage": again.row["stage"],
         "run_id": outcome.runs[again.row["stage"]],
         "settings": [vars(one) for one in again.settings],
         "given": dict(again.kept),
-        "runs": outcome.runs,
-        "rows": outcome.rows,
-        "site": None if outcome.index is None else str(outcome.index),
-        "warnings": outcome.warnings,
+        **outcome_object(outcome),
     }
