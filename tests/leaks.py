@@ -353,7 +353,11 @@ SECRETS = frozenset(word for word in _secrets() if len(word) > 2 or not word.isa
 
 @cache
 def _pattern() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    anywhere = "|".join(re.escape(word) for word in SECRETS if len(word) > 5)
+    # Among thousands of hashes, ids and times are six digits of a number, now and then.
+    few = [word for word in SECRETS if len(word) == 6 and word.isdecimal()]
+    anywhere = "|".join(
+        rf"(?<![0-9a-f.]){word}(?![0-9a-f])" if word in few else re.escape(word) for word in SECRETS if len(word) > 5
+    )
     return re.compile(anywhere), _alone(*(word for word in SECRETS if len(word) <= 5))
 
 
