@@ -218,7 +218,7 @@ def test_exports_are_looked_at_together(shown: Shown, tmp_path: Path) -> None:
     code, out, _ = shown("doctor", "old", "new", width=80)
     assert code == 0
     titles = [line for line in out.splitlines() if "xport" in line[:12]]
-    assert titles == ["Export 1", "Export 2", "The exports together"]
+    assert titles == ["Export 1, old", "Export 2, new", "The exports together"]
     together = out.partition("The exports together\n")[2]
     assert [line.split(None, 2)[1:] for line in together.splitlines()[:3]] == [
         ["chats", "1"],
@@ -229,6 +229,20 @@ def test_exports_are_looked_at_together(shown: Shown, tmp_path: Path) -> None:
     write = ("write", "old", "new", "--site", "blog", "--up-to", "parse")
     assert said in shown(*write)[1]
     assert said not in shown(*write)[1]
+
+
+def test_one_of_several_exports_that_can_not_be_read_is_told(shown: Shown, tmp_path: Path) -> None:
+    """Which it is, and what of the others; then there is nothing to say of them together."""
+    (tmp_path / "good.txt").write_text("14/02/2024, 10:00 - Ana: hello\n", encoding="utf-8")
+    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
+    code, out, err = shown("doctor", "good.txt", "cut.zip", "missing.zip", width=80)
+    assert (code, err) == (1, "")
+    titles = [line for line in out.splitlines() if line.startswith(("Export", "The exports"))]
+    assert titles == ["Export 1, good.txt", "Export 2, cut.zip", "Export 3, missing.zip"]
+    failed = [line.split(None, 2)[1:] for line in out.splitlines() if line.startswith("  fail")]
+    assert [name for name, _ in failed] == ["export", "export"]
+    assert "damaged or cut off" in failed[0][1]
+    assert "no such file" in failed[1][1]
 
 
 def test_what_is_no_export_is_an_error(shown: Shown, tmp_path: Path) -> None:

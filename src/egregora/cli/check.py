@@ -54,18 +54,34 @@ def doctor(
     site: SiteOption = None,
 ) -> None:
     """Check this machine, the site, and exports if any are given. Exit 1 if something doesn't work."""
-    from egregora.observe.health import look_at_export, look_at_exports_together, look_at_machine, look_at_site
+    from egregora.errors import ExportError
+    from egregora.observe.health import (
+        Finding,
+        look_at_export,
+        look_at_exports_together,
+        look_at_machine,
+        look_at_site,
+    )
 
     findings: dict[str, list[Finding]] = {"This machine": list(look_at_machine())}
     here = site is not None or is_site_here()
     if here:
         findings["The site"] = list(look_at_site(open_site(site)))
     settings = find_site(site) if here else None
-    for number, export in enumerate(exports or (), 1):
-        about = "The export" if len(exports or ()) == 1 else f"Export {number}"
-        findings[about] = list(look_at_export(export, settings))
     if exports and len(exports) > 1:
-        findings["The exports together"] = list(look_at_exports_together(exports, settings))
+        several = {f"Export {number}, {export.name}": export for number, export in enumerate(exports, 1)}
+        legible = True
+        for about, export in several.items():
+            try:
+                findings[about] = list(look_at_export(export, settings))
+            except ExportError as error:
+                # One that can't be read says nothing of the others.
+                findings[about] = [Finding("export", "fail", str(error), error.hint)]
+                legible = False
+        if legible:
+            findings["The exports together"] = list(look_at_exports_together(exports, settings))
+    elif exports:
+        findings["The export"] = list(look_at_export(exports[0], settings))
     if as_json:
         objects = [
             {"about": about, "name": one.name, "state": one.state, "said": one.said, "hint": one.hint}
