@@ -440,3 +440,23 @@ def test_a_run_is_repeated_from_the_answers_on_record(blog: Blog, tmp_path: Path
         "(SELECT arg_max(run_id, started_at) FROM runs WHERE source = 'replay' AND parent_run_id IS NULL) ORDER BY 1"
     )
     assert [(source, kept_nothing) for _, source, kept_nothing in windows] == [("replay", True)] * 3
+
+
+def test_answers_on_record_go_with_the_results_that_were_made_of_them(blog: Blog, tmp_path: Path) -> None:
+    """`cache gc` leaves those of what is kept, so that it can be replayed, and those that nobody here asked for."""
+    replies = blog.folder / ".egregora" / "replies"
+    assert blog.write(well, chat(tmp_path, *week(3)), llm='replay = "record"')[0] == 0
+    first = {path.name for path in replies.iterdir()}
+    (replies / f"{'0' * 64}.json").write_text("{}", encoding="utf-8")
+    assert blog.write(well, chat(tmp_path, *week(3)), llm='replay = "record"\ninstructions = "Be brief."')[0] == 0
+    later = {path.name for path in replies.iterdir()} - first
+    assert (len(first), len(later)) == (3, 4)
+    status, printed = blog.run("cache", "gc", "--site", blog.folder)
+    assert (status, printed.count("an answer that no kept result was made of")) == (0, 3), printed
+    assert {path.name for path in replies.iterdir()} == later
+    # Answered from the record: what is kept then was made by no call, and still of these.
+    toml = (blog.folder / "egregora.toml").read_text(encoding="utf-8").replace('"record"', '"replay"')
+    (blog.folder / "egregora.toml").write_text(toml, encoding="utf-8")
+    assert blog.run("write", tmp_path / "chat.zip", "--site", blog.folder, "--force", "write")[0] == 0
+    assert blog.run("cache", "gc", "--site", blog.folder)[0] == 0
+    assert {path.name for path in replies.iterdir()} == later

@@ -230,7 +230,8 @@ def plan_gc(storage: StorageManager, *, keep_last: int = 1, max_bytes: int | Non
     """What a clean-up would delete.
 
     Kept are, for each stage, the checkpoints used last, what any stage's newest completed run points to, and what
-    belongs to runs at work. Blobs stay as long as one of these lists them.
+    belongs to runs at work. Blobs stay as long as one of these lists them, and a model's answers on record as long as
+    one of these was made of them.
 
     Args:
         storage: The site's records.
@@ -277,8 +278,32 @@ def plan_gc(storage: StorageManager, *, keep_last: int = 1, max_bytes: int | Non
         waiting = "files that no checkpoint lists are left alone while a run is at work"
     else:
         delete += [Leftover(path, size, "no checkpoint lists it") for path, size in unneeded.items()]
+    if at_work is _NOBODY:
+        delete += _old_replies(storage, staying)
     kept_blobs = [size for path, size in blobs.items() if path.name in needed]
     return Plan(delete, sum(one.bytes for one in staying) + sum(kept_blobs), len(staying) + len(kept_blobs), waiting)
+
+
+def _old_replies(storage: StorageManager, staying: Iterable[Kept]) -> Iterator[Leftover]:
+    """Answers on record of which no result is kept. One that no run on record asked for stays: it was brought here."""
+    files = _files(storage.directory / "replies", "*.json")
+    if not files:
+        return
+    names = ", ".join(literal(one.path.stem) for one in staying) or "NULL"
+    with storage.reading() as con:
+        needed = dict(
+            con.execute(
+                f"""
+                SELECT prompt_hash, bool_or(
+                    run_id IN ({NEEDED}) OR coalesce(parent_run_id IN ({NEEDED}), false)
+                    OR substr(input_fingerprint, strpos(input_fingerprint, ':') + 1) IN ({names})
+                ) FROM llm_calls JOIN runs USING (run_id) GROUP BY prompt_hash
+                """
+            ).fetchall()
+        )
+    for path, size in files.items():
+        if needed.get(path.stem) is False:
+            yield Leftover(path, size, "an answer that no kept result was made of")
 
 
 def with_what_they_list(storage: StorageManager, checkpoints: Iterable[Path], why: str) -> list[Leftover]:
