@@ -451,8 +451,9 @@ def test_answers_on_record_go_with_the_results_that_were_made_of_them(blog: Blog
     assert blog.write(well, chat(tmp_path, *week(3)), llm='replay = "record"\ninstructions = "Be brief."')[0] == 0
     later = {path.name for path in replies.iterdir()} - first
     assert (len(first), len(later)) == (3, 4)
-    status, printed = blog.run("cache", "gc", "--site", blog.folder)
-    assert (status, printed.count("an answer that no kept result was made of")) == (0, 3), printed
+    status, printed = blog.run("cache", "gc", "--json", "--site", blog.folder)
+    why = [one["why"] for one in json.loads(printed)["files"]]
+    assert (status, why.count("an answer that no kept result was made of")) == (0, 3), printed
     assert {path.name for path in replies.iterdir()} == later
     # Answered from the record: what is kept then was made by no call, and still of these.
     toml = (blog.folder / "egregora.toml").read_text(encoding="utf-8").replace('"record"', '"replay"')

@@ -113,11 +113,13 @@ class Attempted(WrapperModel):
         async with self._traffic.slots:
             while (pause := self._traffic.quiet_until - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
-            worst = price(
-                self._name,
-                input_tokens=self._request.most_input_tokens,
-                output_tokens=self._request.max_output_tokens,
-            )
+            worst = None
+            if self._limits.budget_usd is not None:
+                worst = price(
+                    self._name,
+                    input_tokens=self._request.most_input_tokens,
+                    output_tokens=self._request.max_output_tokens,
+                )
             await self._limits.reserve(self._name, worst)
             self._context.under_way.set()
             began = time.perf_counter()

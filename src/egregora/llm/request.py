@@ -26,6 +26,13 @@ def estimated_tokens(text: str) -> int:
     return -(-len(text.encode(errors="replace")) // BYTES_A_TOKEN)
 
 
+@functools.cache
+def _schema(output: type[BaseModel]) -> tuple[dict[str, Any], str]:
+    """The JSON schema of a form, and its text."""
+    schema = output.model_json_schema()
+    return schema, json.dumps(schema)
+
+
 @dataclass(frozen=True)
 class Request:
     """One question to a model.
@@ -54,7 +61,7 @@ class Request:
             "instructions": self.instructions,
             "prompt": self.prompt,
             "images": [hashlib.sha256(image).hexdigest() for image in self.images],
-            "schema": self.output.model_json_schema(),
+            "schema": _schema(self.output)[0],
             "temperature": self.temperature,
             "max_output_tokens": self.max_output_tokens,
         }
@@ -69,7 +76,7 @@ class Request:
     @property
     def schema_text(self) -> str:
         """The form of the answer as it is sent."""
-        return json.dumps(self.output.model_json_schema())
+        return _schema(self.output)[1]
 
     @property
     def input_tokens(self) -> int:

@@ -176,7 +176,8 @@ async def _run(agent: Agent[Check | None, Any], model: Model, request: Request, 
     return found
 
 
-def _checked(run: RunContext[Check | None], answer: Any) -> Any:
+async def _checked(run: RunContext[Check | None], answer: Any) -> Any:
+    # Not a plain function: the library would start a thread for it.
     if run.deps is not None:
         try:
             run.deps(answer)

@@ -113,12 +113,13 @@ def write_checkpoint(
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f".new-{uuid.uuid4().hex}.parquet")
         try:
-            con = _write_rows(storage, temporary, result, output)
+            con, same_as = _write_rows(storage, temporary, result, output)
             temporary.chmod(0o600)
             with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            found = hash_relation(con, _reading(temporary), measure=len(output.columns) if output else COLUMNS)
+            measure = len(output.columns) if output else COLUMNS
+            found = hash_relation(con, _reading(temporary), measure=measure, same_as=same_as)
             for column in output.columns if output else ():
                 # What must be there in every row is no figure of the result.
                 if not column.nullable and found.nulls.pop(column.name):
@@ -163,8 +164,8 @@ def write_checkpoint(
 
 def _write_rows(
     storage: StorageManager, path: Path, result: Any, output: TableSpec | None
-) -> duckdb.DuckDBPyConnection:
-    """Write the rows to a Parquet file, and give a connection that can read it."""
+) -> tuple[duckdb.DuckDBPyConnection, bytes | None]:
+    """Write the rows to a Parquet file; a connection that can read it, and what settles the columns, if known."""
     import duckdb
     import pyarrow as pa
 
@@ -172,12 +173,12 @@ def _write_rows(
     if isinstance(result, pa.RecordBatchReader):
         if output is not None:
             stream_rows(path, result, output)
-            return duckdb.connect()
+            return duckdb.connect(), None
         result = _watched(result, raised)
     if isinstance(result, pa.Table) and output is not None and _is_small_as_declared(result, output):
         # A child's result, mostly: asking DuckDB to copy a few rows takes several times as long.
         stream_rows(path, result.to_reader(), output)
-        return memory_cursor()
+        return memory_cursor(), b"parquet " + output.arrow().serialize().to_pybytes()
     con, sql = _source(storage, result)
     select = _select(con, sql, output, result)
     try:
@@ -187,7 +188,7 @@ def _write_rows(
         if raised:
             raise raised[0] from None
         raise
-    return con
+    return con, None
 
 
 SMALL = 1_000

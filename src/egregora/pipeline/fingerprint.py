@@ -98,7 +98,9 @@ class Hashed(NamedTuple):
     times: dict[str, tuple[float, float]]
 
 
-def hash_relation(con: duckdb.DuckDBPyConnection, sql: str, *, measure: int = 0) -> Hashed:
+def hash_relation(
+    con: duckdb.DuckDBPyConnection, sql: str, *, measure: int = 0, same_as: bytes | None = None
+) -> Hashed:
     """Hash the whole content of a query's result, independent of the order of rows, sensitive to duplicates.
 
     Each row is turned into DuckDB's sort key, hashed with MD5, and the two 64-bit lanes are summed; names, types, count
@@ -109,8 +111,15 @@ def hash_relation(con: duckdb.DuckDBPyConnection, sql: str, *, measure: int = 0)
         con: A DuckDB connection.
         sql: The query.
         measure: How many columns are measured in the same pass, from the first on.
+        same_as: What settles the columns' names and types; to ask DuckDB takes as long as to hash a few rows.
     """
-    columns = [(row[0], row[1]) for row in con.execute(f"DESCRIBE {sql}").fetchall()]
+    columns = _columns.get(same_as) if same_as else None
+    if columns is None:
+        columns = [(row[0], row[1]) for row in con.execute(f"DESCRIBE {sql}").fetchall()]
+        if same_as:
+            if len(_columns) >= COLUMNS_KEPT:
+                _columns.clear()
+            _columns[same_as] = columns
     keys = "".join(f"{key}, 'ASC NULLS LAST', " for name, kind in columns for key in _keys(name, kind))
     measured = columns[:measure]
     timed = [i for i, (_, kind) in enumerate(measured) if _TIMES.fullmatch(kind)]
@@ -134,6 +143,11 @@ def hash_relation(con: duckdb.DuckDBPyConnection, sql: str, *, measure: int = 0)
         {name: int(count) - number for name, number in there.items()},
         {name: (float(first), float(last)) for name, (first, last) in spans.items() if first is not None},
     )
+
+
+_columns: dict[bytes, list[tuple[str, str]]] = {}
+COLUMNS_KEPT = 256
+"""For how many schemas the columns as DuckDB has them are kept in mind."""
 
 
 def _keys(name: str, kind: str) -> list[str]:
@@ -177,7 +191,9 @@ def hash_counted(table: Any) -> tuple[str, int]:
         con = memory_cursor()
         try:
             con.register("input", table)
-            return hash_relation(con, "FROM input")[:2]
+            # With its metadata, in which an extension's type may stand.
+            schema = table.schema.serialize().to_pybytes()
+            return hash_relation(con, "FROM input", same_as=b"arrow " + schema)[:2]
         finally:
             con.close()
     if not hasattr(table, "op"):
