@@ -2,8 +2,8 @@
 
     python benchmarks/llm_bench.py eight|each|replay BASE_URL FOLDER
 
-Prints seconds of three ways through, as JSON: eight at a time; one at a time, for each call, with the same call by a
-bare HTTP client beside it; and again in another site, from the replies on record.
+Prints seconds of three ways through, as JSON: eight at a time; one at a time, for each call that comes to others, with
+the same call by a bare HTTP client beside it; and again in another site, from the replies on record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from egregora.llm import MODEL_KEYS, ask
 from egregora.pipeline.runner import run_stage_with_tracking
 from egregora.pipeline.stage import StageContext
 
-WINDOWS = 60
+WINDOWS, MORE = 60, 240
 TEXT = "m12 Comic Wren 09:14: we could meet at the lake on Saturday, if the weather holds\n" * 60
 """About what a week of a small group has."""
 
@@ -72,10 +72,10 @@ def each(table: Any, config: Any, *, run_id: str, context: StageContext) -> pa.T
     return pa.concat_tables(context.run_children(jobs, config.llm.concurrency))
 
 
-def write(site: Path, **llm: Any) -> float:
+def write(site: Path, windows: int = WINDOWS, **llm: Any) -> float:
     """Seconds that the stage takes."""
     storage = StorageManager(site / ".egregora" / "egregora.duckdb")
-    table = pa.table({"label": [f"{number:02}" for number in range(WINDOWS)]})
+    table = pa.table({"label": [f"{number:03}" for number in range(windows)]})
     protected = run_stage_with_tracking("privacy", protect, table, {}, storage)
     config = Config.model_validate({"llm": {"model": "openai:gpt-4o-mini", **llm}})
     began = time.perf_counter()
@@ -112,8 +112,9 @@ def main() -> None:
     elif how == "each":
         # What is paid once and not for each call: imports, the connection, the tables of prices.
         write(folder / f"first-{time.monotonic_ns()}", base_url=base_url, concurrency=1)
-        ours = write(folder / f"each-{time.monotonic_ns()}", base_url=base_url, concurrency=1)
-        figures = {"call": ours / WINDOWS, "bare": bare(base_url)}
+        few = write(folder / f"few-{time.monotonic_ns()}", base_url=base_url, concurrency=1)
+        more = write(folder / f"more-{time.monotonic_ns()}", MORE, base_url=base_url, concurrency=1)
+        figures = {"call": (more - few) / (MORE - WINDOWS), "bare": bare(base_url)}
     else:
         site = folder / f"replay-{time.monotonic_ns()}"
         (site / ".egregora").mkdir(parents=True)

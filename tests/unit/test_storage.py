@@ -151,6 +151,7 @@ def test_a_line_that_can_not_go_in_holds_up_nothing(storage: StorageManager, ask
         [
             begun(storage.owner, started_at="yesterday"),
             begun(storage.owner, status=None),
+            begun(storage.owner, "no id"),
             begun(storage.owner, input_fingerprint=None),
             {"e": "run", "run_id": str(uuid.uuid4()), "rows_in": 1},
             {"e": "log", "run_id": run_id, "ts": "soon", "level": "info", "message": "x"},

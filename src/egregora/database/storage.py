@@ -45,6 +45,8 @@ FOLD_EVERY_S = 0.25
 """A writer folds before an outermost run returns if its last fold is at least this old."""
 FOLD_LATEST_S = 0.5
 """Otherwise a timer folds within this time."""
+FOLD_SHARE = 10
+"""A fold comes no sooner than so many times as long as the last one took: the runs need the processor more."""
 FOLD_RETRY_S = 5.0
 """A fold that failed for another reason than that the catalog is in use is tried again after this time."""
 LOCK_WAIT_S = 20.0
@@ -68,6 +70,7 @@ class _Writer:
         self.journal = Journal(folder / "journal")
         self.folded_at = 0.0
         self.folded_events = 0
+        self.fold_seconds = 0.0
         self.timer: threading.Timer | None = None
         self.folding: threading.Thread | None = None
         self.closing = False
@@ -210,11 +213,12 @@ class StorageManager:
     def settle(self, *, later: bool = False) -> None:
         """Bring the catalog up to date now if the last fold is old enough, else (or if `later`) soon, from a timer."""
         writer = self._writer
-        if not later and time.monotonic() - writer.folded_at >= FOLD_EVERY_S:
+        pause = FOLD_SHARE * writer.fold_seconds
+        if not later and time.monotonic() - writer.folded_at >= max(FOLD_EVERY_S, pause):
             self._try_fold()
         else:
             # Without the slack the timer would come just before the moment at which the next run folds anyway.
-            self._fold_in(writer, FOLD_LATEST_S - 0.1)
+            self._fold_in(writer, max(FOLD_LATEST_S - 0.1, pause))
 
     def _fold_in(self, writer: _Writer, seconds: float) -> None:
         with writer.lock:
@@ -319,6 +323,7 @@ class StorageManager:
         events = writer.journal.events if writer else 0
         try:
             with self._locked(wait_s):
+                began = time.monotonic()
                 self._fold_locked(writer.journal.owner if writer else "")
         except OSError as error:
             raise StorageError(
@@ -327,6 +332,7 @@ class StorageManager:
             ) from None
         if writer:
             writer.folded_at = time.monotonic()
+            writer.fold_seconds = writer.folded_at - began
             writer.folded_events = events
 
     def _fold_locked(self, own: str) -> None:
@@ -843,30 +849,51 @@ _OF_FAILURE = ("error", "error_type", "hint", "traceback")
 
 
 def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]], target: str) -> None:
-    # One JSON parameter: a row at a time takes two hundred times as long. A row that is there is added to; an event
-    # that lacks what a row must have, and adds to none, is nothing.
-    names = schema.RUNS.names
-    source = f"(SELECT unnest(from_json({_json(rows.values())}, {_structure(names, schema.RUNS)}), recursive := true))"
-    changes = {name: f"coalesce(e.{name}, t.{name})" for name in names if name != "run_id"}
-    # A later word of its owner is truer than what was thought of a run.
-    changes |= {
-        name: f"CASE WHEN coalesce(e.status, t.status) = 'failed' THEN coalesce(e.{name}, t.{name}) END"
-        for name in _OF_FAILURE
+    # One JSON parameter: a row at a time takes two hundred times as long. Only columns of which something is said: to
+    # plan for the others takes longer than all the rest. A row that is there is added to; an event that lacks what a
+    # row must have, and adds to none, is nothing.
+    ids = ", ".join(map(literal, rows))
+    known = {
+        str(run_id) for (run_id,) in con.execute(f"FROM {target} SELECT run_id WHERE run_id IN ({ids})").fetchall()
     }
-    changes["finished_at"] = (
-        "CASE WHEN coalesce(e.status, t.status) <> 'running' THEN coalesce(e.finished_at, t.finished_at) END"
-    )
-    sets = ", ".join(f"{name} = {value}" for name, value in changes.items())
-    con.execute(f"UPDATE {target} AS t SET {sets} FROM {source} AS e WHERE t.run_id = e.run_id")
-    con.execute(
-        f"INSERT OR IGNORE INTO {target} BY NAME SELECT * REPLACE (coalesce(started_at, finished_at) AS started_at, "
-        "CASE WHEN status <> 'running' THEN finished_at END AS finished_at, "
-        + ", ".join(f"CASE WHEN status = 'failed' THEN {n} END AS {n}" for n in _OF_FAILURE)
-        + f") FROM {source} AS e WHERE coalesce(started_at, finished_at) IS NOT NULL AND "
-        + " AND ".join(
-            f"{c.name} IS NOT NULL" for c in schema.RUNS.columns if not c.nullable and c.name != "started_at"
+    there = [row for run_id, row in rows.items() if run_id in known]
+    new = [row for run_id, row in rows.items() if run_id not in known]
+    if there:
+        names = _said_of(there, ("run_id", "status", "finished_at", *_OF_FAILURE))
+        changes = {name: f"coalesce(e.{name}, t.{name})" for name in names if name != "run_id"}
+        # A later word of its owner is truer than what was thought of a run.
+        changes |= {
+            name: f"CASE WHEN coalesce(e.status, t.status) = 'failed' THEN coalesce(e.{name}, t.{name}) END"
+            for name in _OF_FAILURE
+        }
+        changes["finished_at"] = (
+            "CASE WHEN coalesce(e.status, t.status) <> 'running' THEN coalesce(e.finished_at, t.finished_at) END"
         )
-    )
+        sets = ", ".join(f"{name} = {value}" for name, value in changes.items())
+        con.execute(f"UPDATE {target} AS t SET {sets} FROM {_source(there, names)} AS e WHERE t.run_id = e.run_id")
+    if new:
+        needed = [column.name for column in schema.RUNS.columns if not column.nullable]
+        names = _said_of(new, (*needed, "finished_at"))
+        failure = "".join(
+            f", CASE WHEN status = 'failed' THEN {name} END AS {name}" for name in _OF_FAILURE if name in names
+        )
+        con.execute(
+            f"INSERT OR IGNORE INTO {target} BY NAME SELECT * REPLACE ("
+            "coalesce(started_at, finished_at) AS started_at, "
+            f"CASE WHEN status <> 'running' THEN finished_at END AS finished_at{failure}) FROM {_source(new, names)} "
+            "WHERE coalesce(started_at, finished_at) IS NOT NULL AND "
+            + " AND ".join(f"{name} IS NOT NULL" for name in needed if name != "started_at")
+        )
+
+
+def _said_of(rows: list[dict[str, Any]], always: tuple[str, ...]) -> list[str]:
+    """The columns of `runs` that any of these events names, and some that are needed whatever they say."""
+    said = {*always, *(name for row in rows for name in row)}
+    return [name for name in schema.RUNS.names if name in said]
+
+
+def _source(rows: list[dict[str, Any]], names: list[str]) -> str:
+    return f"(SELECT unnest(from_json({_json(rows)}, {_structure(names, schema.RUNS)}), recursive := true))"
 
 
 def _insert_rows(con: duckdb.DuckDBPyConnection, spec: Any, rows: list[dict[str, Any]], target: str) -> None:

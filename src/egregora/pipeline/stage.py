@@ -295,7 +295,7 @@ class StageContext:
             ) from error
 
 
-ALONE_S = 0.5
+ALONE_S = 0.25
 """How long the first of many children is at work alone once it has sent what it sends, in seconds."""
 READY_S = 5.0
 """How long it may take to get so far."""
