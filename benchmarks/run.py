@@ -695,7 +695,7 @@ def main() -> None:
         for bench in wanted:
             figures = BENCHES[bench](Path(name))
             for figure in figures:
-                print(f"{'held' if figure.held else 'MISSED':<7}{figure.measured:<34}{figure.reach:<10}{figure.what}")
+                print(f"{'held' if figure.held else 'MISSED':<7}{figure.measured:<33} {figure.reach:<10}{figure.what}")
             write_table(figures)
 
 
