@@ -219,8 +219,9 @@ def test_what_rests_on_nothing_twice_is_not_taken(blog: Blog, tmp_path: Path) ->
     """The window is put together without the model, with a warning, and is not asked about again."""
     export = chat(tmp_path, TALK)
     wrong = lambda asked: {"posts": [post(WRONG, title="Goats")]}  # noqa: E731
-    status, _, asked = blog.write(wrong, export)
+    status, printed, asked = blog.write(wrong, export)
     assert (status, len(asked)) == (0, 2)
+    assert "write looks wrong: windows written without the model, whose posts rested on nothing: 1; is it" in printed
     ((_, title, body, writer),) = blog.posts()
     assert (writer, title == "Goats", "never liked" in body, "goat is on the roof" in body) == (
         "extractive",

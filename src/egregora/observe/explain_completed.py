@@ -53,6 +53,18 @@ def taken(known: Known) -> Said:
     return said, causes, [Step(f"egregora runs explain {named}", "why it was made")], facts
 
 
+WARNINGS = 3
+"""How many of a run's warnings are told; the others are mostly of the same kind."""
+
+
+def _warnings(known: Known) -> list[str]:
+    found = [f"warning: {message}" for level, message in known.logs if level == "warning"]
+    more = len(found) - WARNINGS
+    if more <= 0:
+        return found
+    return [*found[:WARNINGS], f"{number(more, 'more warning')}: egregora runs logs {known.named(known.row)}"]
+
+
 def completed(known: Known) -> Said:
     """What is told of a run that executed and completed."""
     row = known.row
@@ -60,7 +72,7 @@ def completed(known: Known) -> Said:
     said = f"{subject(row)} completed{within}"
     marks = marks_said(row)
     causes = [f"looks wrong: {text}" for text in marks]
-    parts = [_out_of_line(known), [f"warning: {message}" for level, message in known.logs if level == "warning"]]
+    parts = [_out_of_line(known), _warnings(known)]
     # That a result was damaged or gone matters more than how long it took to make it again.
     damaged = (row["reason"] or "").startswith("checkpoint")
     for part in [reason_said(known), *parts] if damaged else [*parts, reason_said(known)]:

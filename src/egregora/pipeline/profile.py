@@ -139,6 +139,13 @@ FIGURES: Mapping[str, Figure] = {
     "windows": Figure("windows with messages", "count", "{value} windows", "both", grows=True),
     "posts_per_window": Figure("posts for each window", "number", "{value} posts a window", "both"),
     "words_per_post": Figure("words of a post, on average", "number", "{value} words a post", "both"),
+    "not_taken": Figure(
+        "windows that were written without the model, because its posts rested on nothing",
+        "count",
+        "windows written without the model, whose posts rested on nothing: {value}",
+        most=0.0,
+        asks="is it able enough?",
+    ),
     "ties": Figure("share of comparisons without a winner", "share", "{value} of the comparisons are ties", "both"),
     "pages": Figure("pages of the site", "count", "{value} pages", "both", grows=True),
     "bytes": Figure("size of the site's files", "bytes", "the site's files take {value}", "both", grows=True),

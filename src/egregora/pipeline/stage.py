@@ -208,6 +208,7 @@ class StageContext:
         results: dict[int, T] = {}
         failed: dict[int, BaseException] = {}
         following = iter(enumerate(jobs))
+        self.progress(0, len(jobs), unit)
         try:
             self._start(pool, running, following, 1)
             self._wait_for_first(next(iter(running)))

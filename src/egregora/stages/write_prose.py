@@ -96,6 +96,7 @@ def write_prose(table: ir.Table, config: Any, *, run_id: str, context: StageCont
         for part, label, answer in by_window.get(i, ()):
             posts = _drafts(part, label, answer.to_pylist(), draft, known, config, context)
             written.extend(_dated(window, part, post) for post in posts)
+    context.profile("not_taken", sum(any(answer["problem"].to_pylist()[:1]) for answer in answers))
     context.log(f"{len(written)} posts from {len(windows)} windows with messages")
     posts = linked_posts(written, language(config.site.language))
     tell_posts(posts, len(windows), len(source.rows), context)
