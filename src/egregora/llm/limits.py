@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from egregora.amounts import dollars
 from egregora.errors import BudgetError, ConfigError
 
 __all__ = ["Limits"]
@@ -39,8 +40,8 @@ class Limits:
             while not self._fits(model, worst_usd):
                 if not self._under_way:
                     raise BudgetError(
-                        f"the next call could pass the budget of ${self.budget_usd:,.2f}: ${self.spent_usd:,.4f} are "
-                        f"spent, and it may cost ${worst_usd or 0:,.4f}",
+                        f"the next call could pass the budget of {dollars(self.budget_usd)}: {dollars(self.spent_usd)} "
+                        f"are spent, and it may cost {dollars(worst_usd or 0)}",
                         hint="what is done is kept; go on with the same command and a higher --budget",
                     )
                 await self._changed.wait()
