@@ -213,7 +213,7 @@ class StorageManager:
     def settle(self, *, later: bool = False) -> None:
         """Bring the catalog up to date now if the last fold is old enough, else (or if `later`) soon, from a timer."""
         writer = self._writer
-        pause = FOLD_SHARE * writer.fold_seconds
+        pause = min(FOLD_SHARE * writer.fold_seconds, FOLD_RETRY_S)
         if not later and time.monotonic() - writer.folded_at >= max(FOLD_EVERY_S, pause):
             self._try_fold()
         else:
@@ -852,10 +852,8 @@ def _upsert_runs(con: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, Any]]
     # One JSON parameter: a row at a time takes two hundred times as long. Only columns of which something is said: to
     # plan for the others takes longer than all the rest. A row that is there is added to; an event that lacks what a
     # row must have, and adds to none, is nothing.
-    ids = ", ".join(map(literal, rows))
-    known = {
-        str(run_id) for (run_id,) in con.execute(f"FROM {target} SELECT run_id WHERE run_id IN ({ids})").fetchall()
-    }
+    found = con.execute(f"FROM {target} SELECT run_id WHERE run_id IN ({_as_ids(rows)})").fetchall()
+    known = {str(run_id) for (run_id,) in found}
     there = [row for run_id, row in rows.items() if run_id in known]
     new = [row for run_id, row in rows.items() if run_id not in known]
     if there:
