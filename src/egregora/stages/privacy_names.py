@@ -349,15 +349,10 @@ def _cyrillic_forms(word: str) -> set[str]:
     return found - {word}
 
 
-def _inflected(form: str) -> int:
-    """How a case of a name counts; `_strength` of a rule that is the language's own."""
-    return 0 if form in _STOP_WORDS else WORD if form in _COMMON or len(form) < 4 else STRONG
-
-
 def _cyrillic_nicknames(nick: str, strength: int) -> Iterator[tuple[str, int, int]]:
     """What is made of a short form, folded: маша → машу, and маш!, машенька, машуля."""
-    for form in sorted(_cyrillic_forms(nick)):
-        if len(form) > 2 and form not in _STOP_WORDS:
+    for form in sorted(_cyrillic_forms(nick) - _STOP_WORDS):
+        if len(form) > 2:
             yield form, strength if form not in _COMMON else GUESS, 2
     for latin in sorted(_in_latin(nick) - _COMMON):
         yield latin, _strength(latin, usual=True), 2
@@ -369,7 +364,7 @@ def _cyrillic_nicknames(nick: str, strength: int) -> Iterator[tuple[str, int, in
         yield called, GUESS if called in _COMMON else WORD if len(called) < 5 else STRONG, 2
     for ending in _CYRILLIC_FOND_SOFT if soft else _CYRILLIC_FOND:
         fond = stem + ending
-        for form in sorted({fond, *_cyrillic_forms(fond)}):
+        for form in sorted({fond, *_cyrillic_forms(fond)} - _STOP_WORDS):
             yield form, _strength(form, usual=False), 2
 
 
@@ -485,7 +480,8 @@ def _parts(bearing: list[str], level: int) -> list[tuple[str, int, int]]:
         if _GREEK.match(word) and len(word) >= 4:
             forms += [(word[:-1], STRONG, 1), (word[:-2] + "ου", STRONG, 1), (word[:-2] + "ε", STRONG, 1)]
         if _CYRILLIC.match(word) and len(word) >= 3:
-            forms += [(form, _inflected(form), 1) for form in sorted(_cyrillic_forms(word))]
+            for form in sorted(_cyrillic_forms(word) - _STOP_WORDS):
+                forms.append((form, WORD if form in _COMMON or len(form) < 4 else STRONG, 1))
         if len(word) >= 4 and not unspaced:
             # "W I L L I A M", "W.I.L.L.I.A.M"
             forms.append((" ".join(word), STRONG, 1))
